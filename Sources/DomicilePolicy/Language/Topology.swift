@@ -1,0 +1,54 @@
+/// Who runs a region's machines, and whose law reaches them.
+public struct RegionOperator: Sendable {
+  public let name: String
+  /// The countries that can compel the operator, wherever the machines stand.
+  public let jurisdictions: [CountryCode]
+  public let certifications: Set<String>
+}
+
+/// A named place: one country, an operator, shards.
+public struct Region: Sendable {
+  public let name: String
+  public let country: CountryCode
+  public let operatedBy: RegionOperator
+  /// Provider and region in `facts/cloud-regions.csv`, such as `aws/eu-west-1`.
+  public let cloud: String?
+  public let line: SourceLine
+  let point: Geography.Point
+}
+
+/// A shard as the topology declares it.
+public struct ShardDefinition: Sendable {
+  public let name: String
+  public let region: String
+  /// The jurisdictions whose residents it accepts, as written; `anywhere` for all.
+  public let accepts: [String]
+  let residents: IndexSet256
+}
+
+/// What `topology.yaml` says: regions and shards.
+public struct RegionTopology: Sendable {
+  public let name: String
+  /// The region whose place the directory has.
+  public let directoryRegion: String
+  /// Sorted by name; a region's place here is its number.
+  public let regions: [Region]
+  /// Sorted by region, then name; a shard's place here is its number. Names are unique in the topology.
+  public let shards: [ShardDefinition]
+
+  /// What some operator has, a region of its own or not.
+  let certifications: Set<String>
+
+  static let shardsMax = 4096
+
+  func regionNumber(_ name: String) -> Int? { regions.firstIndex { $0.name == name } }
+}
+
+extension ShardDefinition {
+  /// Whether the shard accepts data of users with these tags, whatever the rules say.
+  public func accepts(
+    _ profile: ResidencyProfile, in policy: ResidencyPolicy
+  ) -> Bool {
+    policy.geography.number(of: profile.residence).map(residents.contains) ?? false
+  }
+}

@@ -1,0 +1,70 @@
+/// The end of a message about an unknown word: the nearest right one, or all where they are few.
+func suggestion(for word: String, among candidates: some Sequence<String>) -> String {
+  let known = candidates.sorted()
+  let lowered = word.lowercased()
+  if let same = known.first(where: { $0.lowercased() == lowered }) {
+    return "did you mean “\(same)”?"
+  }
+  let limit = max(1, word.count / 3)
+  let nearest =
+    known
+    .map { (name: $0, distance: editDistance(lowered, $0.lowercased())) }
+    .filter { $0.distance <= limit }
+    .min { $0.distance < $1.distance }
+  if let nearest { return "did you mean “\(nearest.name)”?" }
+  if known.isEmpty { return "none is known" }
+  if known.count <= 12 { return "known: \(known.joined(separator: ", "))" }
+  return "\(known.count) are known"
+}
+
+/// Ends a suggestion with a full stop, if it is no question.
+func sentence(_ suggestion: String) -> String {
+  suggestion.hasSuffix("?") ? suggestion : "\(suggestion)."
+}
+
+/// Whether two different values are probably meant to be one: alike but for case, white space and characters
+/// that cannot be seen, one the beginning of the other, or a letter apart.
+func isNearly(_ left: String, _ right: String) -> Bool {
+  if left.utf8.elementsEqual(right.utf8) { return false }
+  let (first, second) = (visible(left.lowercased()), visible(right.lowercased()))
+  let shorter = min(first.count, second.count)
+  return first == second
+    || shorter >= 4 && (first.hasPrefix(second) || second.hasPrefix(first))
+    || shorter >= 5 && editDistance(first, second) == 1
+}
+
+/// The characters that leave a mark on paper: no white space, control or format characters.
+func visible(_ text: String) -> String {
+  String(String.UnicodeScalarView(text.unicodeScalars.filter { !$0.isInvisible }))
+}
+
+/// The text with what cannot be seen, other than the plain space, written as `\u{200B}`.
+func revealing(_ text: String) -> String {
+  text.unicodeScalars.map { scalar in
+    scalar.isInvisible && scalar != " "
+      ? "\\u{\(String(scalar.value, radix: 16, uppercase: true))}" : String(scalar)
+  }.joined()
+}
+
+extension Unicode.Scalar {
+  fileprivate var isInvisible: Bool {
+    properties.isWhitespace || properties.isDefaultIgnorableCodePoint
+      || [.control, .format].contains(properties.generalCategory)
+  }
+}
+
+/// The Levenshtein distance (Levenshtein 1966): insertions, deletions and substitutions cost 1 each.
+func editDistance(_ left: String, _ right: String) -> Int {
+  let right = Array(right)
+  var row = Array(0...right.count)
+  for (index, character) in left.enumerated() {
+    var diagonal = row[0]
+    row[0] = index + 1
+    for column in right.indices {
+      let substituted = diagonal + (character == right[column] ? 0 : 1)
+      diagonal = row[column + 1]
+      row[column + 1] = min(substituted, diagonal + 1, row[column] + 1)
+    }
+  }
+  return row[right.count]
+}

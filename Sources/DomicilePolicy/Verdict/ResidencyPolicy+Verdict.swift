@@ -1,0 +1,173 @@
+extension ResidencyPolicy {
+  /// Explains where a user's data of a class may live, or whether it may live in a region.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName`` for a country, attribute, class or region
+  ///   that the policy does not know.
+  public func verdict(
+    for profile: ResidencyProfile, dataClass: String, in region: String? = nil
+  ) throws(PolicyError) -> Verdict {
+    let compiled = try compile(profile)
+    let classNumber = try number(ofClass: dataClass)
+    let regionNumber = try region.map { name throws(PolicyError) in try number(ofRegion: name) }
+    let explanation = Explanation(
+      policy: self, profile: profile, compiled: compiled, classNumber: classNumber)
+    return explanation.verdict(region: regionNumber)
+  }
+
+  /// The countries that some exclusion excludes, by code.
+  public var excludedCountries: [CountryCode] {
+    geography.codes(rulebook.exclusions.reduce(into: IndexSet256()) { $0.formUnion($1.countries) })
+  }
+
+  /// The exclusions that should have been looked at again before a day, `YYYY-MM-DD`.
+  public func reviewsOverdue(on day: String) -> [(name: String, line: SourceLine, review: String)] {
+    rulebook.exclusions.compactMap { exclusion in
+      exclusion.review.flatMap { $0 < day ? (exclusion.name, exclusion.line, $0) : nil }
+    }
+  }
+
+  /// What is valid but probably not meant: certifications that no operator has, so that their term never counts.
+  public var warnings: [PolicyProblem] {
+    let stores = rulebook.rules.compactMap(\.store) + [rulebook.otherwise]
+    return stores.flatMap(\.terms).compactMap { term in
+      guard let name = term.certified, !topology.certifications.contains(name) else { return nil }
+      let hint = suggestion(for: name, among: topology.certifications)
+      return PolicyProblem(
+        file: PolicyDecoder.file, line: term.place?.line, column: term.place?.column,
+        message: "no operator in \(TopologyDecoder.file) has the certification “\(name)”; \(hint)")
+    }
+  }
+
+  /// The names of the regions where the data may live and a shard accepts it, nearest first.
+  func servingRegions(_ profile: CompiledProfile, dataClass: Int) -> [String] {
+    var names: [String] = []
+    for shard in shardsByPreference(profile, dataClass: dataClass).joined()
+    where !names.contains(shard.region) {
+      names.append(shard.region)
+    }
+    return names
+  }
+}
+
+/// The long way to a verdict, with its reasons; taken for explanations and refusals only.
+private struct Explanation {
+  let policy: ResidencyPolicy
+  let profile: ResidencyProfile
+  let compiled: ResidencyPolicy.CompiledProfile
+  let classNumber: Int
+
+  private var dataClass: String { policy.classes[classNumber].name }
+  private var constraints: Constraints { policy.constraints }
+
+  func verdict(region: Int?) -> Verdict {
+    let matching = constraints.matching(residence: compiled.country, dataClass: dataClass)
+    let binding = constraints.binding(matching, attributes: compiled.attributes)
+    let serving = policy.servingRegions(compiled, dataClass: classNumber)
+    let countries = constraints.permitted(by: binding).countries
+
+    let outcome: Verdict.Outcome
+    var deciding: [Constraints.Identity]
+    var conflict: [Constraints.Identity] = []
+    if let region {
+      let forbidding = binding.filter { !constraints.permitted(by: $0).regions.contains(region) }
+      let accepting = serving.contains(policy.topology.regions[region].name)
+      outcome = forbidding.isEmpty ? (accepting ? .allowed : .unserved) : .refused
+      deciding = forbidding.isEmpty ? binding : forbidding
+      conflict = Array(forbidding.prefix(1))
+    } else if !serving.isEmpty {
+      outcome = .allowed
+      deciding = binding
+    } else if countries.isEmpty {
+      outcome = .unplaceable
+      conflict = irreducible(binding) { $0.countries.isEmpty }
+      deciding = conflict
+    } else {
+      outcome = .unserved
+      conflict = irreducible(binding) { $0.regions.isEmpty }
+      deciding = conflict
+    }
+    let place = region.map { policy.topology.regions[$0] }
+    return Verdict(
+      outcome: outcome, dataClass: dataClass, residence: "\(profile.residence)",
+      attributes: profile.attributes, region: place?.name, country: place.map { "\($0.country)" },
+      rules: deciding.compactMap { citation($0, region: region, conflict: conflict) },
+      conflict: conflict.compactMap { citation($0, region: region, conflict: conflict) },
+      alternatives: serving,
+      legalCountries: policy.geography.codes(countries).map(\.description),
+      digest: policy.digest.description)
+  }
+
+  /// A part of the constraints that leaves nothing either and of which none can be dropped.
+  private func irreducible(
+    _ binding: [Constraints.Identity], leavesNothing: (Constraints.Permitted) -> Bool
+  ) -> [Constraints.Identity] {
+    guard leavesNothing(constraints.permitted(by: binding)) else { return [] }
+    var kept = binding
+    for candidate in binding {
+      let rest = kept.filter { $0 != candidate }
+      if leavesNothing(constraints.permitted(by: rest)) { kept = rest }
+    }
+    return kept
+  }
+
+  private func citation(
+    _ identity: Constraints.Identity, region: Int?, conflict: [Constraints.Identity]
+  ) -> Verdict.Citation? {
+    let rulebook = policy.rulebook
+    switch identity {
+    case .exclusion(let number):
+      let exclusion = rulebook.exclusions[number]
+      return Verdict.Citation(
+        name: exclusion.name, file: exclusion.line.file, line: exclusion.line.line,
+        demand: demand(
+          of: exclusion, region: region,
+          clashing: constraints.permitted(by: conflict.filter { $0 != identity }).countries),
+        reason: exclusion.reason, source: exclusion.source)
+    case .rule(let number):
+      let rule = rulebook.rules[number]
+      guard let store = rule.store else { return nil }
+      return Verdict.Citation(
+        name: rule.name, file: rule.line.file, line: rule.line.line,
+        demand: demand(of: store, region: region), reason: rule.reason, source: rule.source)
+    case .otherwise:
+      return Verdict.Citation(
+        name: "otherwise", file: rulebook.otherwiseLine.file, line: rulebook.otherwiseLine.line,
+        demand: demand(of: rulebook.otherwise, region: region),
+        reason: "no rule with “store” matches", source: nil)
+    }
+  }
+
+  private func demand(of store: StoreSet, region: Int?) -> String {
+    let base = store.text == Geography.anywhere ? "stores anywhere" : "stores only in \(store.text)"
+    guard let region else { return base }
+    let place = policy.topology.regions[region]
+    let failing = constraints.regionJurisdictions[region].filter {
+      !store.permits($0, certifications: place.operatedBy.certifications)
+    }
+    return failing.isEmpty ? base : "\(base), which rules out \(jurisdictions(failing, of: place))"
+  }
+
+  /// `clashing`: the countries that what it conflicts with would permit.
+  private func demand(of exclusion: Exclusion, region: Int?, clashing: IndexSet256) -> String {
+    guard let region else {
+      let count = exclusion.countries.count
+      let all = "excludes \(count == 1 ? "1 country" : "\(count) countries")"
+      let codes = policy.geography.codes(exclusion.countries.intersection(clashing))
+      guard (1...12).contains(codes.count), codes.count < count else { return all }
+      return "\(all), \(codes.map(\.description).joined(separator: ", ")) among them"
+    }
+    let place = policy.topology.regions[region]
+    let failing = constraints.regionJurisdictions[region].filter(exclusion.countries.contains)
+    return failing.isEmpty
+      ? "does not exclude \(place.country)" : "excludes \(jurisdictions(failing, of: place))"
+  }
+
+  private func jurisdictions(_ numbers: [Int], of place: Region) -> String {
+    let names = numbers.map { number in
+      let code = policy.geography.countries[number].code
+      return code == place.country
+        ? "\(code)" : "\(code) (whose law reaches its operator, \(place.operatedBy.name))"
+    }
+    return Array(Set(names)).sorted().joined(separator: ", ")
+  }
+}

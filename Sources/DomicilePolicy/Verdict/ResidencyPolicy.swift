@@ -1,0 +1,265 @@
+/// A policy, compiled: for each profile and data class, the regions where the data may live.
+///
+/// A verdict asked for on the write path, ``permits(_:dataClass:region:)``, allocates nothing and takes no
+/// lock. The policy holds no clock: the same texts always give the same verdicts.
+public struct ResidencyPolicy: Sendable {
+  /// The texts this policy was compiled from, and no others.
+  public let files: RegionFiles
+  public let digest: PolicyDigest
+  public let geography: Geography
+  public let topology: RegionTopology
+  /// In the order of the file.
+  public var classes: [DataClassDefinition] { rulebook.classes }
+  /// Declared attributes, sorted.
+  public var attributes: [String] { rulebook.attributes }
+  public var name: String { rulebook.name }
+
+  let rulebook: Rulebook
+  let constraints: Constraints
+  private let classNumbers: [String: Int]
+  private let collectionClasses: [String: Int]
+  private let cells: [Cell]
+  private let regionSets: [IndexSet256]
+  /// Kilometres from a country to a region, by country number times the regions plus region number.
+  private let distances: [Int32]
+
+  /// The verdicts of one class and residence.
+  private struct Cell {
+    /// The attributes on which they depend.
+    var relevant: UInt64
+    /// Where the sets begin; there is one for each combination of the relevant attributes.
+    var firstSet: Int
+  }
+
+  /// The most attributes on which one class and residence may depend.
+  static let relevantAttributesMax = 8
+
+  /// Compiles the texts.
+  ///
+  /// - Throws: ``PolicyError`` with code ``PolicyError/Code/invalid`` and every problem found.
+  public init(files: RegionFiles) throws(PolicyError) {
+    let log = ProblemLog()
+    let loader = PolicyLoader(texts: files.texts, log: log)
+    guard let parts = loader.load() else { throw .invalid(log.problems) }
+    geography = parts.geography
+    rulebook = parts.rulebook
+    topology = parts.topology
+    constraints = Constraints(
+      rulebook: parts.rulebook, topology: parts.topology, geography: parts.geography)
+    self.files = files.keeping(loader.used)
+    digest = self.files.digest
+
+    var numbers: [String: Int] = [:]
+    var collections: [String: Int] = [:]
+    for (number, definition) in parts.rulebook.classes.enumerated() {
+      numbers[definition.name] = number
+      for collection in definition.collections { collections[collection] = number }
+    }
+    classNumbers = numbers
+    collectionClasses = collections
+
+    var cells: [Cell] = []
+    var sets: [IndexSet256] = []
+    for definition in parts.rulebook.classes {
+      for country in geography.countries.indices {
+        let matching = constraints.matching(residence: country, dataClass: definition.name)
+        let relevant = constraints.relevantAttributes(of: matching)
+        guard relevant.nonzeroBitCount <= Self.relevantAttributesMax else {
+          log.add(
+            PolicyProblem(
+              file: PolicyDecoder.file,
+              message: "residents of \(geography.countries[country].code), class"
+                + " “\(definition.name)”: the rules depend on \(relevant.nonzeroBitCount)"
+                + " attributes; at most \(Self.relevantAttributesMax) are supported"))
+          throw .invalid(log.problems)
+        }
+        cells.append(Cell(relevant: relevant, firstSet: sets.count))
+        for combination in 0..<(1 << relevant.nonzeroBitCount) {
+          let attributes = deposit(UInt64(combination), into: relevant)
+          sets.append(constraints.regions(matching, attributes: attributes))
+        }
+      }
+    }
+    self.cells = cells
+    regionSets = sets
+    distances = geography.countries.flatMap { country in
+      parts.topology.regions.map { Int32(country.point.kilometres(to: $0.point)) }
+    }
+  }
+
+  /// Reads and compiles a regions folder.
+  public init(folder: String) throws(PolicyError) {
+    try self.init(files: RegionFiles(folder: folder))
+  }
+
+  // MARK: Names
+
+  /// A profile in the form that the write path uses.
+  public struct CompiledProfile: Hashable, Sendable {
+    let country: Int
+    let attributes: UInt64
+  }
+
+  /// Checks tags against the policy.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``: an unknown country, or an attribute
+  ///   that the policy does not declare.
+  public func compile(_ profile: ResidencyProfile) throws(PolicyError) -> CompiledProfile {
+    guard let country = geography.number(of: profile.residence) else {
+      _ = try geography.country("\(profile.residence)")
+      preconditionFailure("a country without a number has no row either")
+    }
+    var bits: UInt64 = 0
+    for attribute in profile.attributes {
+      guard let bit = rulebook.attributes.firstIndex(of: attribute) else {
+        throw PolicyError(
+          code: .unknownName,
+          message: "Unknown attribute “\(attribute)”;"
+            + " \(sentence(suggestion(for: attribute, among: rulebook.attributes)))"
+            + " Only attributes that the policy declares are kept.")
+      }
+      bits |= 1 << UInt64(bit)
+    }
+    return CompiledProfile(country: country, attributes: bits)
+  }
+
+  /// The class's number.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func number(ofClass name: String) throws(PolicyError) -> Int {
+    if let number = classNumbers[name] { return number }
+    throw PolicyError(
+      code: .unknownName,
+      message: "Unknown data class “\(name)”;"
+        + " \(sentence(suggestion(for: name, among: classNumbers.keys)))")
+  }
+
+  /// The class of a collection.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``: no class lists the collection.
+  public func dataClass(ofCollection name: String) throws(PolicyError) -> String {
+    if let number = collectionClasses[name] { return rulebook.classes[number].name }
+    throw PolicyError(
+      code: .unknownName,
+      message: "Unknown collection “\(name)”;"
+        + " \(sentence(suggestion(for: name, among: collectionClasses.keys)))"
+        + " The policy lists the collections of each data class.")
+  }
+
+  /// The region's number.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func number(ofRegion name: String) throws(PolicyError) -> Int {
+    if let number = topology.regionNumber(name) { return number }
+    throw PolicyError(
+      code: .unknownName,
+      message: "Unknown region “\(name)”;"
+        + " \(sentence(suggestion(for: name, among: topology.regions.map(\.name))))")
+  }
+
+  // MARK: Verdicts
+
+  /// Whether data of the class, of a user with these tags, may live in the region.
+  public func permits(_ profile: CompiledProfile, dataClass: Int, region: Int) -> Bool {
+    regions(profile, dataClass: dataClass).contains(region)
+  }
+
+  func regions(_ profile: CompiledProfile, dataClass: Int) -> IndexSet256 {
+    let cell = cells[dataClass * geography.countries.count + profile.country]
+    return regionSets[cell.firstSet + Int(extract(profile.attributes, by: cell.relevant))]
+  }
+
+  /// The law of a shard: which profiles it may hold, from the policy and from what the shard accepts.
+  public func law(ofShard shard: ShardDefinition) -> ShardLaw {
+    guard let region = topology.regionNumber(shard.region) else { return ShardLaw(rows: []) }
+    var rows: [ShardLaw.Row] = []
+    for (classNumber, definition) in rulebook.classes.enumerated() {
+      for (country, info) in geography.countries.enumerated()
+      where shard.residents.contains(country) {
+        let cell = cells[classNumber * geography.countries.count + country]
+        let combinations = 1 << cell.relevant.nonzeroBitCount
+        let allowed = (0..<combinations).filter { regionSets[cell.firstSet + $0].contains(region) }
+        let unconditional = allowed.count == combinations
+        for combination in unconditional ? [0] : allowed {
+          rows.append(
+            ShardLaw.Row(
+              dataClass: definition.name, residence: info.code,
+              considering: unconditional ? [] : names(cell.relevant),
+              having: unconditional ? [] : names(deposit(UInt64(combination), into: cell.relevant)))
+          )
+        }
+      }
+    }
+    let collections = rulebook.classes.flatMap { definition in
+      definition.collections.map { ($0, definition.name) }
+    }
+    return ShardLaw(
+      rows: rows, collections: Dictionary(collections, uniquingKeysWith: { first, _ in first }),
+      attributes: rulebook.attributes)
+  }
+
+  private func names(_ attributes: UInt64) -> [String] {
+    rulebook.attributes.enumerated().filter { attributes >> UInt64($0.offset) & 1 == 1 }.map(
+      \.element)
+  }
+
+  // MARK: Choosing
+
+  /// The shards that may take a user's data of a class, best first: those that `prefer` names before others,
+  /// then the nearest to the residence. Shards of the same list are equally good; the least loaded of
+  /// them is to be chosen.
+  public func shardsByPreference(
+    _ profile: CompiledProfile, dataClass: Int
+  ) -> [[ShardDefinition]] {
+    let legal = regions(profile, dataClass: dataClass)
+    let prefer = constraints.preference(
+      residence: profile.country, dataClass: rulebook.classes[dataClass].name,
+      attributes: profile.attributes)
+    var ranked: [Rank: [ShardDefinition]] = [:]
+    for shard in topology.shards where shard.residents.contains(profile.country) {
+      guard let region = topology.regionNumber(shard.region), legal.contains(region) else {
+        continue
+      }
+      let country = constraints.regionCountries[region]
+      let rank = Rank(
+        preferred: prefer.firstIndex { $0.contains(country) } ?? prefer.count,
+        kilometres: distances[profile.country * topology.regions.count + region])
+      ranked[rank, default: []].append(shard)
+    }
+    return ranked.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  private struct Rank: Hashable, Comparable {
+    let preferred: Int
+    let kilometres: Int32
+    static func < (left: Rank, right: Rank) -> Bool {
+      (left.preferred, left.kilometres) < (right.preferred, right.kilometres)
+    }
+  }
+}
+
+/// The bits of `value` at the places that `mask` has, pushed together.
+private func extract(_ value: UInt64, by mask: UInt64) -> UInt64 {
+  var rest = mask
+  var result: UInt64 = 0
+  var place: UInt64 = 0
+  while rest != 0 {
+    result |= (value >> UInt64(rest.trailingZeroBitCount) & 1) << place
+    rest &= rest - 1
+    place += 1
+  }
+  return result
+}
+
+/// The low bits of `value`, spread to the places that `mask` has.
+private func deposit(_ value: UInt64, into mask: UInt64) -> UInt64 {
+  var rest = mask
+  var result: UInt64 = 0
+  var place: UInt64 = 0
+  while rest != 0 {
+    result |= (value >> place & 1) << UInt64(rest.trailingZeroBitCount)
+    rest &= rest - 1
+    place += 1
+  }
+  return result
+}

@@ -1,0 +1,97 @@
+/// What the policy says of one user's data in one class: allowed or not, and why.
+///
+/// A verdict names countries, regions and rules, and no person.
+public struct Verdict: Sendable, Hashable, Codable {
+  public enum Outcome: String, Sendable, Codable {
+    /// The data may live in the region, or, where none was asked for, in the alternatives.
+    case allowed
+    /// The data may not live in the region.
+    case refused
+    /// No country at all is legal: what is required and what is forbidden conflict.
+    case unplaceable
+    /// Some country is legal, but no region is there that takes the data.
+    case unserved
+  }
+
+  /// A rule, an exclusion or `otherwise`, and what it had to do with the outcome.
+  public struct Citation: Sendable, Hashable, Codable {
+    /// The rule's or exclusion's name, or `otherwise`.
+    public let name: String
+    public let file: String
+    public let line: Int
+    /// What it demands here: `stores only in RU`.
+    public let demand: String
+    /// The reason that the policy gives.
+    public let reason: String
+    public let source: String?
+  }
+
+  public let outcome: Outcome
+  public let dataClass: String
+  /// The residence, as a code.
+  public let residence: String
+  /// The attributes that are set.
+  public let attributes: [String]
+  /// The region asked about, if any.
+  public let region: String?
+  /// The country of that region.
+  public let country: String?
+  /// The rules that decided: for a refusal all that forbid, for an allowance all that were asked.
+  public let rules: [Citation]
+  /// Where nothing is legal, an irreducible set of rules that conflict: drop any one of them and some place
+  /// becomes legal. For a refused region, one rule that suffices to forbid it.
+  public let conflict: [Citation]
+  /// The regions where the data may live and a shard accepts it, in the order in which they would be chosen:
+  /// those that `prefer` names first, then the nearest.
+  public let alternatives: [String]
+  /// The countries that are legal, a region there or not, as codes.
+  public let legalCountries: [String]
+  /// The digest of the policy that says so.
+  public let digest: String
+
+  public var isAllowed: Bool { outcome == .allowed }
+}
+
+extension Verdict: CustomStringConvertible {
+  /// One sentence: what was asked and the answer.
+  public var summary: String {
+    let tags = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
+    let whose = "\(dataClass) of a resident of \(residence)\(tags)"
+    let place = region.map { "\($0) (\(country ?? ""))" }
+    switch outcome {
+    case .allowed:
+      return place.map { "allowed: \(whose) may live in \($0)" }
+        ?? "allowed: \(whose) may live in \(alternatives.joined(separator: ", "))"
+    case .refused: return "refused: \(whose) may not live in \(place ?? "")"
+    case .unplaceable: return "unplaceable: \(whose) may live in no country"
+    case .unserved:
+      if let place {
+        return "unserved: \(whose) may live in \(place), but no shard there accepts it"
+      }
+      let countries = legalCountries.prefix(12).joined(separator: ", ")
+      let more = legalCountries.count > 12 ? ", …" : ""
+      return "unserved: \(whose) may live in \(countries)\(more), but no region there takes it"
+    }
+  }
+
+  /// The whole explanation: the summary and the reasons, a line each.
+  public var description: String { ([summary] + reasons).joined(separator: "\n") }
+
+  /// The rules that decided, with their reasons, and the legal alternatives; indented by two.
+  public var reasons: [String] {
+    var lines: [String] = []
+    let cited = outcome == .allowed || outcome == .refused ? rules : conflict
+    for citation in cited {
+      lines.append("  \(citation.name) (\(citation.file):\(citation.line)) \(citation.demand)")
+      lines.append("    because: \(citation.reason)")
+      if let source = citation.source { lines.append("    source: \(source)") }
+    }
+    if region != nil && outcome != .allowed {
+      lines.append(
+        alternatives.isEmpty
+          ? "  no other region takes it"
+          : "  legal instead: \(alternatives.joined(separator: ", "))")
+    }
+    return lines
+  }
+}

@@ -1,0 +1,139 @@
+import DomicilePolicy
+import Testing
+
+/// What the policy of `regions/` promises.
+@Suite struct ShippedPolicyTests {
+  private let policy: ResidencyPolicy
+
+  init() throws { policy = try ShippedRegions.policy() }
+
+  private func members(of group: String) throws -> Set<String> {
+    let rows = try ShippedRegions.table("groups").filter { $0["group"] == group }
+    return Set(rows.compactMap { $0["code"] })
+  }
+
+  private var residents: [ResidencyProfile] {
+    policy.geography.countries.map { ResidencyProfile(residence: $0.code) }
+  }
+
+  @Test func `there is nothing to warn of`() { #expect(policy.warnings.isEmpty) }
+
+  @Test func `every country with a code is known`() {
+    #expect(policy.geography.countries.count == 250)
+  }
+
+  @Test func `65 countries are excluded`() throws {
+    let profile = try #require(ResidencyProfile("BR"))
+    let legal = try policy.verdict(for: profile, dataClass: "messages").legalCountries
+    let excluded = Set(policy.geography.countries.map(\.code.description)).subtracting(legal)
+    #expect(excluded.count == 65)
+    let verdicts = try ShippedRegions.table("exclusion-evidence")
+    #expect(
+      excluded == Set(verdicts.filter { $0["verdict"] == "exclude" }.compactMap { $0["code"] }))
+  }
+
+  @Test(arguments: ["exclude ", "Exclude", "excluded", "exclud", "exclde", "exclude\u{200B}"])
+  func `a typing mistake in a verdict admits no country`(verdict: String) throws {
+    var texts = policy.files.texts
+    let path = "facts/exclusion-evidence.csv"
+    var lines = try #require(texts[path]).split(separator: "\n").map(String.init)
+    let china = try #require(lines.firstIndex { $0.hasPrefix("CN,") })
+    lines[china].replace(",exclude", with: ",\(verdict)")
+    texts[path] = lines.joined(separator: "\n")
+    let error = #expect(throws: PolicyError.self) {
+      try ResidencyPolicy(files: RegionFiles(texts: texts))
+    }
+    #expect(error?.problems.map(\.file) == [path])
+    #expect(error?.problems.map(\.line) == [china + 1])
+    #expect(error?.problems.first?.message.contains("is nearly “exclude”") == true)
+  }
+
+  @Test func `no region is in an excluded country or run from one`() throws {
+    let verdicts = try ShippedRegions.table("exclusion-evidence")
+    let excluded = Set(verdicts.filter { $0["verdict"] == "exclude" }.compactMap { $0["code"] })
+    for region in policy.topology.regions {
+      let codes = ([region.country] + region.operatedBy.jurisdictions).map(\.description)
+      #expect(excluded.isDisjoint(with: codes), "\(region.name)")
+    }
+  }
+
+  @Test func `at least 12 regions stand in as many countries, on five continents`() throws {
+    let regions = policy.topology.regions
+    #expect(regions.count >= 12)
+    let countries = Set(regions.map(\.country.description))
+    #expect(countries.count >= 12)
+    let rows = try ShippedRegions.table("countries").filter {
+      countries.contains($0["alpha2"] ?? "")
+    }
+    #expect(
+      Set(rows.compactMap { $0["region"] })
+        == ["Africa", "Americas", "Asia", "Europe", "Oceania"])
+  }
+
+  @Test func `every region is one that its cloud provider offers in that country`() throws {
+    let offered = try ShippedRegions.table("cloud-regions").map {
+      "\($0["provider"] ?? "")/\($0["region"] ?? "") \($0["country"] ?? "")"
+    }
+    for region in policy.topology.regions {
+      let cloud = try #require(region.cloud)
+      #expect(offered.contains("\(cloud) \(region.country)"))
+    }
+  }
+
+  @Test(arguments: ["profile", "messages", "payments", "metadata", "directory"])
+  func `all but the residents of RU and RW can be placed`(dataClass: String) throws {
+    let refused = try residents.filter {
+      try !policy.verdict(for: $0, dataClass: dataClass).isAllowed
+    }
+    #expect(refused.map(\.description) == ["RU", "RW"])
+    for profile in refused {
+      let verdict = try policy.verdict(for: profile, dataClass: dataClass)
+      #expect(verdict.outcome == .unplaceable)
+      #expect(verdict.conflict.last?.name == "exclusion-evidence")
+      #expect(verdict.conflict.count == 2)
+    }
+  }
+
+  @Test func `a European's data is with no American operator that is not certified`() throws {
+    let protected = try members(of: "EEA").union(members(of: "EU-TERRITORY"))
+    let american = policy.topology.regions.filter {
+      ([$0.country] + $0.operatedBy.jurisdictions).map(\.description).contains("US")
+    }
+    #expect(!american.isEmpty)
+    for profile in residents where protected.contains(profile.residence.description) {
+      for definition in policy.classes {
+        for region in american {
+          let verdict = try policy.verdict(
+            for: profile, dataClass: definition.name, in: region.name)
+          let certified = region.operatedBy.certifications.contains("EU-US-DPF")
+          #expect(certified || !verdict.isAllowed, "\(profile) in \(region.name)")
+        }
+      }
+    }
+  }
+
+  /// All American operators of the example are certified; this takes the certifications away.
+  @Test func `without its certification an American operator loses the Europeans`() throws {
+    var texts = policy.files.texts
+    texts["topology.yaml"]?.replace(", certifications: [EU-US-DPF]", with: "")
+    let uncertified = try ResidencyPolicy(files: RegionFiles(texts: texts))
+    let american = uncertified.topology.regions.filter {
+      $0.operatedBy.jurisdictions.map(\.description).contains("US")
+    }
+    let protected = try members(of: "EEA").union(members(of: "EU-TERRITORY"))
+    for profile in residents where protected.contains(profile.residence.description) {
+      let verdict = try uncertified.verdict(for: profile, dataClass: "messages")
+      #expect(verdict.isAllowed)
+      #expect(Set(verdict.alternatives).isDisjoint(with: american.map(\.name)), "\(profile)")
+    }
+  }
+
+  @Test func `the directory's region is legal for every resident it can hold`() throws {
+    let region = policy.topology.directoryRegion
+    for profile in residents {
+      let general = try policy.verdict(for: profile, dataClass: "directory")
+      let here = try policy.verdict(for: profile, dataClass: "directory", in: region)
+      #expect(here.isAllowed == general.isAllowed, "\(profile)")
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import DomicilePolicy
+import Foundation
+import Yams
+
+/// The repository's `regions` folder.
+enum ShippedRegions {
+  static let folder = URL(filePath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "regions").path
+
+  static func policy() throws -> ResidencyPolicy { try ResidencyPolicy(folder: folder) }
+
+  // MARK: As the naive evaluator reads it
+
+  /// The rows of a table of facts, as values by column.
+  static func table(_ name: String) throws -> [[String: String]] {
+    let text = try String(contentsOfFile: "\(folder)/facts/\(name).csv", encoding: .utf8)
+    let lines = text.split(separator: "\n").map(fields)
+    return lines.dropFirst().map { Dictionary(uniqueKeysWithValues: zip(lines[0], $0)) }
+  }
+
+  /// Commas between quotes do not part fields.
+  private static func fields(_ line: Substring) -> [String] {
+    var fields = [""]
+    for (index, piece) in line.split(separator: "\"", omittingEmptySubsequences: false).enumerated()
+    {
+      if index.isMultiple(of: 2) {
+        let parts = piece.split(separator: ",", omittingEmptySubsequences: false)
+        fields[fields.count - 1] += parts[0]
+        fields += parts.dropFirst().map(String.init)
+      } else {
+        fields[fields.count - 1] += piece
+      }
+    }
+    return fields
+  }
+
+  static func naive() throws -> NaivePolicy {
+    var reader = NaiveReader()
+    for row in try table("countries") { reader.sovereigns[row["alpha2"] ?? ""] = row["sovereign"] }
+    for row in try table("groups") {
+      reader.groups[row["group"] ?? "", default: []].insert(row["code"] ?? "")
+    }
+    return try reader.policy()
+  }
+}
+
+/// Reads `policy.yaml` and `topology.yaml` as they are written today; not a judge of mistakes.
+private struct NaiveReader {
+  var sovereigns: [String: String] = [:]
+  var groups: [String: Set<String>] = [:]
+
+  private typealias Map = [String: Any]
+
+  /// The basic resolver leaves `NO` a word.
+  private func yaml(_ name: String) throws -> Map {
+    let text = try String(contentsOfFile: "\(ShippedRegions.folder)/\(name)", encoding: .utf8)
+    return try Yams.load(yaml: text, .basic) as? Map ?? [:]
+  }
+
+  private func words(_ value: Any?) -> [String] {
+    value as? [String] ?? (value as? String).map { [$0] } ?? []
+  }
+
+  private func meaning(_ value: Any?) -> Set<String> {
+    words(value).reduce(into: []) { all, word in
+      all.formUnion(word == "anywhere" ? Set(sovereigns.keys) : groups[word] ?? [word])
+    }
+  }
+
+  private func entries(_ value: Any?) -> [NaivePolicy.Entry] {
+    (value as? [Any] ?? value.map { [$0] } ?? []).map { entry in
+      let certified = entry as? Map
+      return NaivePolicy.Entry(
+        countries: meaning(certified?["countries"] ?? entry),
+        certified: certified?["certified"] as? String)
+    }
+  }
+
+  func policy() throws -> NaivePolicy {
+    let law = try yaml("policy.yaml")
+    var naive = NaivePolicy(countries: Set(sovereigns.keys))
+    naive.attributes = words(law["attributes"])
+    naive.classes = (law["classes"] as? Map ?? [:]).keys.sorted()
+    naive.otherwise = entries((law["otherwise"] as? Map)?["store"])
+    for rule in law["rules"] as? [Map] ?? [] {
+      naive.rules.append(
+        NaivePolicy.Rule(
+          name: rule["name"] as? String ?? "", residents: meaning(rule["residents"]),
+          classes: rule["classes"].map { Set(words($0)) }, store: rule["store"].map(entries),
+          unless: (rule["unless"] as? Map)?["attribute"] as? String))
+    }
+    for exclusion in law["exclude"] as? [Map] ?? [] {
+      let name = exclusion["name"] as? String ?? ""
+      naive.exclusions.append(
+        NaivePolicy.Exclusion(name: name, countries: try excluded(exclusion)))
+    }
+    addTopology(try yaml("topology.yaml"), to: &naive)
+    return naive
+  }
+
+  private func excluded(_ exclusion: Map) throws -> Set<String> {
+    let excepted = (exclusion["except"] as? [Map] ?? []).map { meaning($0["country"]) }
+    let except = excepted.reduce(into: Set<String>()) { $0.formUnion($1) }
+    guard let condition = exclusion["where"] as? Map else {
+      return meaning(exclusion["countries"]).subtracting(except)
+    }
+    let column = condition["column"] as? String ?? ""
+    var facts: [String: String] = [:]
+    for row in try ShippedRegions.table(condition["facts"] as? String ?? "") {
+      facts[row["code"] ?? ""] = row[column]
+    }
+    return NaivePolicy.excluded(
+      facts: facts, sovereigns: sovereigns, is: Set(words(condition["is"])),
+      missing: exclusion["missing"] as? String != "allow", except: except)
+  }
+
+  private func addTopology(_ topology: Map, to naive: inout NaivePolicy) {
+    var operators: [String: NaivePolicy.Operator] = [:]
+    for (name, value) in topology["operators"] as? [String: Map] ?? [:] {
+      operators[name] = NaivePolicy.Operator(
+        jurisdictions: meaning(value["jurisdictions"]),
+        certifications: Set(words(value["certifications"])))
+    }
+    for (name, value) in topology["regions"] as? [String: Map] ?? [:] {
+      guard let country = value["country"] as? String,
+        let operatedBy = operators[value["operator"] as? String ?? ""]
+      else { continue }
+      naive.regions.append(
+        NaivePolicy.Region(name: name, country: country, operatedBy: operatedBy))
+      for (shard, options) in value["shards"] as? [String: Map] ?? [:] {
+        let accepts = options["accepts"].map(meaning) ?? naive.countries
+        naive.shards.append(NaivePolicy.Shard(name: shard, region: name, accepts: accepts))
+      }
+    }
+  }
+}
