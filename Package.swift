@@ -24,22 +24,65 @@ func testTarget(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let package = Package(
   name: "domicile",
+  products: [
+    .library(name: "Domicile", targets: ["Domicile"]),
+    .library(name: "DomicileTesting", targets: ["DomicileTesting"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
+    .target(name: "CDomicileSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+    target("DomicileSQLite", ["CDomicileSQLite"]),
     target("DomicilePolicy", [crypto, .product(name: "Yams", package: "Yams")]),
-    target("DomicileTesting", []),
+    target("DomicileStorage", ["DomicileSQLite", "DomicilePolicy"]),
+    target("DomicileDirectory", ["DomicileStorage", "DomicileSQLite", "DomicilePolicy", crypto]),
+    target(
+      "Domicile",
+      [
+        "DomicileDirectory", "DomicileStorage", "DomicilePolicy", "DomicileSQLite", log, metrics,
+        lifecycle,
+      ]),
+    .executableTarget(
+      name: "DomicileGettingStarted", dependencies: ["Domicile"], path: "Examples/GettingStarted",
+      swiftSettings: settings),
+    target(
+      "DomicileTesting", ["Domicile", "DomicileStorage", "DomicileDirectory", "DomicilePolicy"]),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     testTarget(
       "DomicilePolicyTests",
       [
         "CAllocationCounter", "DomicilePolicy", "DomicileTesting",
         .product(name: "Yams", package: "Yams"),
+      ]),
+    testTarget("DomicileSQLiteTests", ["DomicileSQLite", "DomicileTesting"]),
+    testTarget(
+      "DomicileStorageTests",
+      ["DomicilePolicy", "DomicileSQLite", "DomicileStorage", "DomicileTesting"]),
+    testTarget(
+      "DomicileDirectoryTests",
+      [
+        "DomicileDirectory", "DomicilePolicy", "DomicileSQLite", "DomicileStorage",
+        "DomicileTesting",
+      ]),
+    testTarget(
+      "DomicileTests",
+      [
+        "Domicile", "DomicileDirectory", "DomicileGettingStarted", "DomicileSQLite",
+        "DomicileTesting", log,
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,40 @@
+#define _GNU_SOURCE
+#include "CDomicileSQLite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+void domicile_sqlite_configure(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
+int domicile_sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, int count) {
+  if (count == 0) return sqlite3_bind_zeroblob(statement, index, 0);
+  return sqlite3_bind_blob(statement, index, bytes, count, SQLITE_TRANSIENT);
+}
+
+int domicile_sqlite_bind_text(sqlite3_stmt *statement, int index, const char *bytes, int count) {
+  return sqlite3_bind_text(statement, index, count == 0 ? "" : bytes, count, SQLITE_TRANSIENT);
+}
+
+static int note_wal_pages(void *context, sqlite3 *connection, const char *schema, int pages) {
+  (void)connection;
+  (void)schema;
+  *(int *)context = pages;
+  return SQLITE_OK;
+}
+
+void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages) {
+  sqlite3_wal_hook(connection, note_wal_pages, pages);
+}
+
+static int set_lock(int descriptor, short type) {
+  struct flock lock;
+  memset(&lock, 0, sizeof lock);
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return fcntl(descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+}
+
+int domicile_lock_file(int descriptor) { return set_lock(descriptor, F_WRLCK); }
+
+void domicile_unlock_file(int descriptor) { (void)set_lock(descriptor, F_UNLCK); }

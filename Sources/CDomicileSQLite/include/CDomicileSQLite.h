@@ -1,0 +1,24 @@
+// What Swift cannot call of SQLite and of the kernel by itself: variadic functions and macros with casts.
+#ifndef CDOMICILESQLITE_H
+#define CDOMICILESQLITE_H
+
+#include <sqlite3.h>
+
+/// Turns SQLite's memory statistics off, which cost a process-wide lock on each allocation. Does nothing once
+/// SQLite is in use.
+void domicile_sqlite_configure(void);
+
+/// Binds copies of the bytes. An empty blob is bound as one, not as NULL.
+int domicile_sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, int count);
+int domicile_sqlite_bind_text(sqlite3_stmt *statement, int index, const char *bytes, int count);
+
+/// Keeps `*pages` at the number of pages in the WAL after the last commit of this connection.
+void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages);
+
+/// Takes an exclusive open-file-description lock on a whole file without waiting: 0, or an errno.
+int domicile_lock_file(int descriptor);
+
+/// Gives the lock up, also where a child between fork and exec has the same open file.
+void domicile_unlock_file(int descriptor);
+
+#endif

@@ -1,0 +1,249 @@
+import DomicileDirectory
+import DomicilePolicy
+import DomicileSQLite
+import DomicileStorage
+
+/// Something that is not as it should be.
+public struct DoctorFinding: Sendable, Codable, Hashable {
+  public enum Code: String, Sendable, Codable {
+    /// A shard cannot be opened or read, or its identity is another's.
+    case shardUnavailable
+    /// SQLite's check of a file found damage.
+    case damagedFile
+    /// A shard is not stamped with the policy in force, or its law is not that policy's.
+    case lawBehind
+    /// The directory names a home that the shard does not have.
+    case homeMissing
+    /// A shard has a home that the directory does not name.
+    case strayHome
+    /// Home and directory disagree about a user's tags or alias.
+    case tagsDisagree
+    /// An admission stopped half way.
+    case admissionHalfWay
+    /// A home is where the policy in force no longer allows it.
+    case barredHome
+    /// The directory lies where the policy in force does not allow what it notes about some users.
+    case barredDirectory
+    /// The directory's count of a shard's placements is wrong.
+    case countWrong
+    /// A file may be read by others than its owner.
+    case fileReadableByOthers
+  }
+
+  public let code: Code
+  /// What is wrong and what to do, without a user's id.
+  public let message: String
+  public let shard: String?
+}
+
+/// What a check of a deployment found.
+public struct DoctorReport: Sendable, Codable {
+  /// Empty if all is well; at most ``findingsMax``.
+  public internal(set) var findings: [DoctorFinding] = []
+  /// All findings, those left out included.
+  public internal(set) var findingCount = 0
+  public internal(set) var users = 0
+  public internal(set) var homes = 0
+  public internal(set) var shards = 0
+  public let sqliteVersion: String
+
+  public static let findingsMax = 1_000
+
+  mutating func add(_ code: DoctorFinding.Code, _ message: String, shard: String? = nil) {
+    findingCount += 1
+    if findings.count < Self.findingsMax {
+      findings.append(DoctorFinding(code: code, message: message, shard: shard))
+    }
+  }
+}
+
+extension ResidencyRouter {
+  /// Checks the directory against the shards in both directions, that every home is legal, the identity and
+  /// law of each shard that this process carries, and the files.
+  ///
+  /// Reads everything; changes nothing but what any call would bring up to date.
+  public func doctor() async throws(RouterError) -> DoctorReport {
+    var report = DoctorReport(sqliteVersion: Connection.libraryVersion)
+    guard try directoryIsIntact(&report) else { return report }
+    for file in folder.filesReadableByOthers() {
+      report.add(
+        .fileReadableByOthers, "“\(file)” may be read or written by others; run “chmod go=” on it.")
+    }
+    let current = inForce
+    var open: [String: SQLiteShard] = [:]
+    for definition in current.policy.topology.shards
+    where shards.carries(region: definition.region) {
+      do throws(RouterError) {
+        let shard = try await shard(definition, in: current, by: .now + options.deadline)
+        open[definition.name] = shard
+        try routing { try check(shard, definition, current, &report) }
+      } catch {
+        let name = definition.name
+        if error.code == .corrupt {
+          report.add(
+            .damagedFile, "The shard \(name): SQLite cannot read it all. Restore it.", shard: name)
+        } else {
+          report.add(.shardUnavailable, "The shard \(name): \(error.message)", shard: name)
+        }
+      }
+    }
+    let counts = try checkDirectory(open, current, &report)
+    for entry in try routing({ try directory.shards() })
+    where entry.placements != counts[entry.name] ?? 0 {
+      report.add(
+        .countWrong,
+        "The directory counts \(entry.placements) placements in the shard \(entry.name); there are"
+          + " \(counts[entry.name] ?? 0).", shard: entry.name)
+    }
+    return report
+  }
+
+  /// Whether SQLite's check of the directory found nothing; what a damaged one says is worth no comparison.
+  private func directoryIsIntact(_ report: inout DoctorReport) throws(RouterError) -> Bool {
+    do throws(RouterError) {
+      for finding in try routing({ try directory.integrityFindings() }) {
+        report.add(.damagedFile, "The directory: \(finding). Restore it.")
+      }
+    } catch {
+      guard error.code == .corrupt else { throw error }
+      report.add(.damagedFile, "The directory: SQLite cannot check it. Restore it.")
+    }
+    return report.findings.isEmpty
+  }
+
+  /// One shard by itself, and its homes against the directory.
+  private func check(
+    _ shard: SQLiteShard, _ definition: ShardDefinition, _ current: PolicyInForce,
+    _ report: inout DoctorReport
+  ) throws {
+    report.shards += 1
+    let name = definition.name
+    for finding in try shard.integrityFindings() {
+      report.add(.damagedFile, "The shard \(name): \(finding). Restore it.", shard: name)
+    }
+    let (stamp, stampedLaw) = try shard.stampedLaw()
+    let law = current.policy.law(ofShard: definition)
+    if stamp != current.reference {
+      report.add(
+        .lawBehind,
+        "The shard \(name) is not stamped with the policy in force. Run “domicile policy apply”.",
+        shard: name)
+    } else if stampedLaw != law {
+      report.add(
+        .lawBehind,
+        "The law of the shard \(name) is not that of the policy it is stamped with: something else has"
+          + " changed it. Restore the file, or apply a policy with another text, which stamps it anew.",
+        shard: name)
+    }
+    var last: Int64 = 0
+    while true {
+      let page = try shard.homes(after: last, limit: 1_000)
+      guard let end = page.last else { return }
+      last = end.id
+      for home in page where home.state != .absent && home.state != .erased {
+        report.homes += 1
+        try check(home, in: shard, law: law, &report)
+      }
+    }
+  }
+
+  private func check(
+    _ home: HomeRow, in shard: SQLiteShard, law: ShardLaw, _ report: inout DoctorReport
+  ) throws {
+    let name = shard.identity.name
+    let what = "The home \(home.id) (\(home.dataClass)) of the shard \(name)"
+    let entry = try directory.user(home.owner)
+    let placement = entry?.placements.first { $0.dataClass == home.dataClass }
+    // While an admission stands half way, the home may still have the token of an earlier try.
+    let isNamed =
+      placement.map { placement in
+        placement.shard == name
+          && (placement.serial == home.serial
+            || placement.state == .admitting && placement.serial > home.serial)
+      } ?? false
+    guard let entry, isNamed else {
+      report.add(
+        .strayHome,
+        "\(what) is not one that the directory names. Its data is unreachable; an old file may have been"
+          + " brought back.", shard: name)
+      return
+    }
+    if entry.tags != home.tags || entry.profile != home.profile || entry.alias != home.alias {
+      report.add(
+        .tagsDisagree, "\(what) has other tags than the directory. Restore the older of the two.",
+        shard: name)
+    }
+    if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
+      report.add(
+        .barredHome,
+        "\(what) is where the policy in force does not allow it: data of a resident of"
+          + " \(profile.residence) in \(shard.identity.country). Writes are refused. Delete the data,"
+          + " or apply a policy that allows it.",
+        shard: name)
+    }
+  }
+
+  /// The directory's placements against the homes; how many there are in each shard.
+  private func checkDirectory(
+    _ open: [String: SQLiteShard], _ current: PolicyInForce, _ report: inout DoctorReport
+  ) throws(RouterError) -> [String: Int64] {
+    var counts: [String: Int64] = [:]
+    var barredUsers = 0
+    var barredResidences: Set<String> = []
+    defer {
+      if barredUsers > 0 {
+        report.add(
+          .barredDirectory,
+          "The directory lies in \(current.policy.topology.directoryRegion), where the policy in force"
+            + " does not allow what it notes about \(barredUsers) users, residents of"
+            + " \(barredResidences.sorted().joined(separator: ", ")). Apply a policy that allows it."
+        )
+      }
+    }
+    var last: Int64 = 0
+    while true {
+      let page = try routing { try directory.users(after: last, limit: 1_000) }
+      guard let end = page.last else { return counts }
+      last = end.id
+      for entry in page {
+        report.users += 1
+        if try !current.permitsInDirectory(entry.profile) {
+          barredUsers += 1
+          barredResidences.insert("\(entry.profile.residence)")
+        }
+        for placement in entry.placements {
+          counts[placement.shard, default: 0] += 1
+          if placement.state == .admitting {
+            report.add(
+              .admissionHalfWay,
+              "The admission of \(entry.alias) (\(placement.dataClass)) to the shard"
+                + " \(placement.shard) stopped half way. Admit the user again, or repeat the import;"
+                + " the user's next call does it too.", shard: placement.shard)
+            continue
+          }
+          guard let shard = open[placement.shard] else { continue }
+          try routing { try check(placement, of: entry, in: shard, &report) }
+        }
+      }
+    }
+  }
+
+  private func check(
+    _ placement: Placement, of entry: UserEntry, in shard: SQLiteShard,
+    _ report: inout DoctorReport
+  ) throws {
+    let name = placement.shard
+    let home = try shard.home(owner: entry.owner, dataClass: placement.dataClass)
+    let isThere =
+      home.map {
+        $0.serial == placement.serial
+          && [.incoming, .active, .copying, .frozen].contains($0.state)
+      }
+    if isThere != true {
+      report.add(
+        .homeMissing,
+        "The directory has the home of \(entry.alias) (\(placement.dataClass)) in the shard \(name),"
+          + " which does not have it. An old file may have been brought back.", shard: name)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import DomicileDirectory
+public import DomicilePolicy
+import DomicileStorage
+
+/// Where a user's data lives, class by class.
+public struct UserLocation: Sendable, Codable {
+  /// A random name for the user in messages and reports: 32 hexadecimal digits, not computed from the id.
+  public let alias: String
+  /// The residence, as a code.
+  public let residence: String
+  public let attributes: [String]
+  public let placements: [UserPlacement]
+}
+
+/// The home of one class of a user's data.
+public struct UserPlacement: Sendable, Codable {
+  public enum State: String, Sendable, Codable {
+    /// The admission stopped half way; the next call for the user finishes it.
+    case admitting
+    case active
+    /// The home became illegal: reads and deletions go on, writes are refused.
+    case barred
+  }
+
+  public let dataClass: String
+  public let region: String
+  public let country: String
+  public let shard: String
+  public let state: State
+  /// What the policy in force says of the region; nil if it no longer knows the user's tags or the class.
+  public let verdict: Verdict?
+}
+
+extension ResidencyRouter {
+  /// Where a user's data lives, and why it may live there.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``.
+  public func locate(_ user: UserID) async throws(RouterError) -> UserLocation {
+    let owner = key.owner(ofUser: try user.checked())
+    let current = inForce
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    var placements: [UserPlacement] = []
+    for placement in entry.placements {
+      guard let shard = current.shard(placement.shard),
+        let country = current.country(ofRegion: shard.region)
+      else {
+        throw RouterError(
+          .unavailable, "The topology in force has no shard \(placement.shard), where a home is.")
+      }
+      let verdict = try? current.policy.verdict(
+        for: entry.profile, dataClass: placement.dataClass, in: shard.region)
+      let isAllowed = verdict?.isAllowed ?? false
+      let isBarred = !isAllowed || !shard.accepts(entry.profile, in: current.policy)
+      placements.append(
+        UserPlacement(
+          dataClass: placement.dataClass, region: shard.region, country: "\(country)",
+          shard: placement.shard,
+          state: placement.state == .admitting ? .admitting : isBarred ? .barred : .active,
+          verdict: verdict))
+    }
+    return UserLocation(
+      alias: "\(entry.alias)", residence: "\(entry.profile.residence)",
+      attributes: entry.profile.attributes, placements: placements)
+  }
+}

@@ -1,0 +1,79 @@
+import DomicilePolicy
+import DomicileStorage
+
+/// The policy in force as a router believes it, with all that a call needs of it behind one reference.
+final class PolicyInForce: Sendable {
+  let reference: LawReference
+  let policy: ResidencyPolicy
+  /// By name.
+  private let shards: [String: ShardDefinition]
+  /// By collection. Asked at each call: copying the policy out costs more than the answer.
+  private let classes: [String: String]
+
+  init(reference: LawReference, policy: ResidencyPolicy) {
+    self.reference = reference
+    self.policy = policy
+    shards = Dictionary(
+      policy.topology.shards.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    classes = Dictionary(
+      policy.classes.flatMap { dataClass in dataClass.collections.map { ($0, dataClass.name) } },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The one class of some collections.
+  ///
+  /// - Throws: ``RouterError`` with `unknownName`, or with `invalidArgument` if they are of different classes.
+  func dataClass(of collections: [RecordCollection]) throws(RouterError) -> String {
+    var first: (collection: RecordCollection, dataClass: String)?
+    for collection in collections {
+      let dataClass: String
+      if let known = classes[collection.name] {
+        dataClass = known
+      } else {
+        // Throws, and names the nearest right one.
+        dataClass = try routing { try policy.dataClass(ofCollection: collection.name) }
+      }
+      if let first, first.dataClass != dataClass {
+        throw RouterError(
+          .invalidArgument,
+          "A batch is for one data class; “\(first.collection)” and “\(collection)” are of"
+            + " different ones. Nothing was written.")
+      }
+      first = first ?? (collection, dataClass)
+    }
+    guard let first else {
+      throw RouterError(.invalidArgument, "A call names at least one collection.")
+    }
+    return first.dataClass
+  }
+
+  func shard(_ name: String) -> ShardDefinition? { shards[name] }
+
+  func country(ofRegion name: String) -> CountryCode? {
+    policy.topology.regions.first { $0.name == name }?.country
+  }
+
+  /// Whether the directory, where it lies, may hold what it notes about users with these tags.
+  func permitsInDirectory(_ profile: ResidencyProfile) throws(RouterError) -> Bool {
+    try routing {
+      guard let profile = try? policy.compile(profile) else { return false }
+      return try policy.permits(
+        profile, dataClass: policy.number(ofClass: "directory"),
+        region: policy.number(ofRegion: policy.topology.directoryRegion))
+    }
+  }
+
+  /// The classes that hold records: all but the directory's own.
+  var recordClasses: [String] {
+    policy.classes.filter { !$0.collections.isEmpty }.map(\.name)
+  }
+
+  /// - Throws: ``RouterError`` with `unknownName`, or with `invalidArgument` for a class without collections.
+  func checkHoldsRecords(_ dataClass: String) throws {
+    if recordClasses.contains(dataClass) { return }
+    _ = try policy.number(ofClass: dataClass)
+    throw RouterError(
+      .invalidArgument,
+      "The class “\(dataClass)” has no collections, so nothing is placed for it.")
+  }
+}

@@ -1,0 +1,126 @@
+import DomicileDirectory
+public import DomicilePolicy
+import DomicileStorage
+import Logging
+
+/// What became of applying a policy.
+public struct PolicyApplication: Sendable {
+  /// The generation that is in force now.
+  public let generation: Int64
+  public let digest: PolicyDigest
+  /// The shards that are not stamped with the policy yet, and why. Each is stamped before its first write
+  /// under this router.
+  public let pending: [(shard: String, reason: RouterError)]
+
+  /// Whether no write that was decided under an earlier policy can be committed any more.
+  public var isApplied: Bool { pending.isEmpty }
+}
+
+extension ResidencyRouter {
+  /// Puts the policy of a regions folder in force: in the directory first, then in every shard.
+  ///
+  /// A policy that is in force already stays so, with its generation; shards that lag behind are stamped.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/invalidPolicy`` and its problems, or
+  ///   ``RouterError/Code/shardInUse``. Nothing was applied then.
+  public func apply(regions: String) async throws(RouterError) -> PolicyApplication {
+    try await apply(routing { try ResidencyPolicy(folder: regions) })
+  }
+
+  /// Puts a policy in force.
+  public func apply(_ policy: ResidencyPolicy) async throws(RouterError) -> PolicyApplication {
+    let deadline = ContinuousClock.now + options.deadline
+    let reference: LawReference
+    do throws(StorageError) {
+      reference = try await directory.apply(policy, at: options.clock.now, by: deadline)
+    } catch {
+      // Where the outcome is unknown the policy may be in force all the same.
+      try reloadPolicy()
+      throw RouterError(error)
+    }
+    let next = PolicyInForce(reference: reference, policy: policy)
+    adopt(next)
+    var pending: [(shard: String, reason: RouterError)] = []
+    for definition in policy.topology.shards {
+      do {
+        try await raise(definition, to: next, by: .now + options.deadline)
+      } catch {
+        pending.append((definition.name, error))
+      }
+    }
+    options.logger.debug(
+      "policy applied",
+      metadata: [
+        "policy.generation": "\(reference.generation)", "policy.digest": "\(policy.digest.short)",
+        "shards.pending": "\(pending.count)",
+      ])
+    return PolicyApplication(
+      generation: reference.generation, digest: policy.digest, pending: pending)
+  }
+
+  /// Stamps a shard with a policy; makes its file if that was never made.
+  private func raise(
+    _ definition: ShardDefinition, to inForce: PolicyInForce, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) {
+    let shard = try await shard(definition, in: inForce, by: deadline)
+    let isRaised = try await routing(region: definition.region) {
+      try await shard.raise(
+        to: inForce.reference, law: inForce.policy.law(ofShard: definition),
+        accepts: definition.accepts, by: deadline)
+    }
+    guard isRaised else {
+      // Of two applies at once the later one may have been here first.
+      let current = try routing { try directory.reference() }
+      if current.generation > inForce.reference.generation { return }
+      throw RouterError(
+        .unavailable,
+        "The shard \(definition.name) has a later policy than the directory. If an old directory was"
+          + " brought back, bring the right one back.", region: definition.region)
+    }
+  }
+
+  /// A shard, open; made first if that never happened.
+  func shard(
+    _ definition: ShardDefinition, in inForce: PolicyInForce, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> SQLiteShard {
+    guard let country = inForce.country(ofRegion: definition.region) else {
+      throw RouterError(.unknownName, "The topology has no region \(definition.region).")
+    }
+    if let noted = shards.noted(definition, country: country) { return noted }
+    // A shard that is named by placements holds data, whatever else is noted of it.
+    let isNew = try routing {
+      try directory.shards().contains {
+        $0.name == definition.name && !$0.isCreated && $0.placements == 0
+      }
+    }
+    let shard = try shards.shard(definition, country: country, isNew: isNew)
+    if isNew {
+      // Before it takes a home: a shard that held data is never made anew.
+      try await routing { try await directory.noteCreated(shard: definition.name, by: deadline) }
+    }
+    shards.note(definition, country: country)
+    return shard
+  }
+
+  /// Learns the policy in force from the directory, and raises a shard that is behind it.
+  func synchronize(
+    shard name: String, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) {
+    try reloadPolicy()
+    let current = inForce
+    guard let definition = current.shard(name) else {
+      throw RouterError(.unknownName, "The topology in force has no shard \(name).")
+    }
+    try await raise(definition, to: current, by: deadline)
+  }
+
+  func reloadPolicy() throws(RouterError) {
+    try routing {
+      guard try directory.reference() != inForce.reference else { return }
+      let applied = try directory.policyInForce()
+      adopt(
+        PolicyInForce(
+          reference: applied.reference, policy: try ResidencyPolicy(files: applied.files)))
+    }
+  }
+}

@@ -1,0 +1,203 @@
+@_exported public import DomicileDirectory
+import DomicilePolicy
+import DomicileSQLite
+@_exported public import DomicileStorage
+public import ServiceLifecycle
+import Synchronization
+
+/// Stores each user's records only where the policy in force allows.
+///
+/// A router has one data folder open, alone. It decides by the policy in the directory, never by a folder of
+/// texts, and refuses whatever would land in a place that the policy forbids.
+///
+/// ```swift
+/// let router = try await ResidencyRouter.open(data: "domicile-data")
+/// try await router.admit(UserID("ada"), residence: "DE")
+/// let ada = try await router.user(UserID("ada"))
+/// try await ada.put("Hello".utf8, key: "2026/0001", in: RecordCollection("inbox"))
+/// ```
+public final class ResidencyRouter: Service, Sendable {
+  let options: RouterOptions
+  let folder: DataFolder
+  let directory: any DirectoryStore
+  let shards: ShardTable
+  let metrics: RouterMetrics
+  let key: HashKey
+  private let state: Mutex<State>
+  private let ticker: Task<Void, Never>
+
+  private struct State {
+    var inForce: PolicyInForce
+    var cache: RouteCache
+    /// Released last, when everything is closed.
+    var lock: FolderLock?
+  }
+
+  private init(
+    folder: DataFolder, lock: FolderLock, directory: SQLiteDirectory, key: HashKey,
+    inForce: PolicyInForce, options: RouterOptions
+  ) {
+    self.options = options
+    self.folder = folder
+    self.directory = directory
+    self.key = key
+    let metrics = RouterMetrics(factory: options.metrics)
+    self.metrics = metrics
+    let shards = ShardTable(
+      folder: folder, directory: directory, options: options, metrics: metrics)
+    self.shards = shards
+    state = Mutex(
+      State(inForce: inForce, cache: RouteCache(usersMax: options.cachedUsersMax), lock: lock))
+    ticker = Task.detached {
+      while true {
+        do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+        directory.expireOverdue()
+        for shard in shards.openShards { shard.expireOverdue() }
+      }
+    }
+  }
+
+  deinit { ticker.cancel() }
+
+  // MARK: Opening and closing
+
+  /// Makes a new deployment: the data folder, the hash key, the directory with its first policy, the shards.
+  ///
+  /// What an earlier try left half made is finished.
+  ///
+  /// - Parameters:
+  ///   - data: The data folder; made if it is not there, for its owner alone.
+  ///   - regions: The folder with `policy.yaml`, `topology.yaml` and `facts/`.
+  ///   - options: As for ``open(data:options:)``, for the time of this call.
+  /// - Returns: What became of stamping the shards; those of regions not carried here are pending.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/alreadyInitialized`` or
+  ///   ``RouterError/Code/invalidPolicy``.
+  @discardableResult
+  public static func initialize(
+    data: String, regions: String, options: RouterOptions = RouterOptions()
+  ) async throws(RouterError) -> PolicyApplication {
+    let policy = try routing { try ResidencyPolicy(folder: regions) }
+    let folder = try DataFolder(making: data)
+    do {
+      let lock = try folder.lock()
+      defer { withExtendedLifetime(lock) {} }
+      guard !SQLiteDirectory.exists(path: folder.directoryFile) else {
+        throw RouterError(
+          .alreadyInitialized,
+          "There is a deployment in the data folder already. It was left as it is.")
+      }
+      try routing {
+        var random = InjectedRandom(source: options.random)
+        let source = options.hashKey ?? folder.defaultKey
+        // The key is made before the file: where there is a file, however damaged, a new key is not its key.
+        if !folder.hasDirectoryFile { try source.makeIfAbsent(using: &random) }
+        try SQLiteDirectory.create(
+          path: folder.directoryFile, key: source.read(), policy: policy, at: options.clock.now,
+          using: &random)
+      }
+    }
+    let router = try await open(data: data, options: options)
+    do {
+      let application = try await router.apply(policy)
+      await router.close()
+      return application
+    } catch {
+      await router.close()
+      throw error
+    }
+  }
+
+  /// Opens a deployment.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notInitialized``, ``RouterError/Code/inUse``,
+  ///   ``RouterError/Code/wrongKey``, or what keeps the directory from being opened. A shard that cannot be
+  ///   opened fails those who ask for it, later.
+  public static func open(
+    data: String, options: RouterOptions = RouterOptions()
+  ) async throws(RouterError) -> ResidencyRouter {
+    let folder = try DataFolder(existing: data)
+    let lock = try folder.lock()
+    return try routing {
+      let key = try (options.hashKey ?? folder.defaultKey).read()
+      let directory = try SQLiteDirectory(path: folder.directoryFile, key: key)
+      let applied = try directory.policyInForce()
+      let inForce = PolicyInForce(
+        reference: applied.reference, policy: try ResidencyPolicy(files: applied.files))
+      return ResidencyRouter(
+        folder: folder, lock: lock, directory: directory, key: key, inForce: inForce,
+        options: options)
+    }
+  }
+
+  /// Finishes the writes that wait and closes all files. Later calls answer ``RouterError/Code/closed``.
+  public func close() async {
+    ticker.cancel()
+    await shards.close()
+    await directory.close()
+    let lock = state.withLock { state in
+      defer { state.lock = nil }
+      return state.lock
+    }
+    withExtendedLifetime(lock) {}
+  }
+
+  /// Runs until the service group shuts down, then closes.
+  public func run() async throws {
+    try? await gracefulShutdown()
+    await close()
+  }
+
+  // MARK: The policy in force
+
+  var inForce: PolicyInForce { state.withLock { $0.inForce } }
+
+  /// The policy by which this router decides.
+  public var policy: ResidencyPolicy { inForce.policy }
+
+  /// The generation of the policy by which this router decides: it grows with each apply.
+  public var policyGeneration: Int64 { inForce.reference.generation }
+
+  func adopt(_ next: PolicyInForce) {
+    state.withLock { state in
+      if state.inForce.reference.generation < next.reference.generation { state.inForce = next }
+    }
+  }
+
+  // MARK: Users
+
+  /// The handle of a user that was admitted. The id is hashed and the user's routes are read once.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``.
+  public func user(_ id: UserID) async throws(RouterError) -> UserHandle {
+    let owner = key.owner(ofUser: try id.checked())
+    if let cached = state.withLock({ $0.cache.routes(owner) }) {
+      return UserHandle(router: self, routes: cached)
+    }
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    return UserHandle(router: self, routes: cache(entry))
+  }
+
+  static var userNotFound: RouterError {
+    RouterError(.notFound, "No such user was admitted. Admit the user first.")
+  }
+
+  /// The routes of an entry that was just read, for all handles of the user.
+  @discardableResult
+  func cache(_ entry: UserEntry) -> UserRoutes {
+    state.withLock { state in
+      if let known = state.cache.routes(entry.owner) {
+        known.replace(entry)
+        return known
+      }
+      let routes = UserRoutes(entry)
+      state.cache.keep(routes)
+      return routes
+    }
+  }
+}
+
+/// A generator over the random numbers that were handed in.
+struct InjectedRandom: RandomNumberGenerator {
+  let source: @Sendable () -> UInt64
+  mutating func next() -> UInt64 { source() }
+}

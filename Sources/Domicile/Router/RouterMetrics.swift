@@ -1,0 +1,72 @@
+import DomicileStorage
+import Metrics
+import Synchronization
+
+/// The counters of a region and class, found once for a route.
+struct RecordCounters: Sendable {
+  fileprivate let read: Counter
+  fileprivate let written: Counter
+
+  func count(read number: Int) { read.increment(by: number) }
+  func count(written number: Int) { written.increment(by: number) }
+}
+
+/// What the router counts. Labels are regions, shards, data classes and error codes, never anything of a user.
+final class RouterMetrics: Sendable {
+  private let factory: any MetricsFactory
+  private let counters = Mutex<[Key: Counter]>([:])
+
+  private struct Key: Hashable {
+    let label: String
+    let region: String
+    let second: String
+  }
+
+  init(factory: any MetricsFactory) { self.factory = factory }
+
+  /// `domicile.records.read` and `domicile.records.written`, by region and class.
+  func recordCounters(region: String, dataClass: String) -> RecordCounters {
+    RecordCounters(
+      read: counter("domicile.records.read", region: region, second: ("class", dataClass)),
+      written: counter("domicile.records.written", region: region, second: ("class", dataClass)))
+  }
+
+  /// `domicile.errors`, by region and code.
+  func countError(_ error: RouterError) {
+    counter("domicile.errors", region: error.region ?? "", second: ("code", "\(error.code)"))
+      .increment()
+  }
+
+  /// `domicile.admissions`, by region and class.
+  func countAdmission(region: String, dataClass: String) {
+    counter("domicile.admissions", region: region, second: ("class", dataClass)).increment()
+  }
+
+  /// `domicile.commit.duration` and `domicile.commit.writes`, by region and shard.
+  func batchObserver(shard: String, region: String) -> @Sendable (CommitBatch) -> Void {
+    let dimensions = [("region", region), ("shard", shard)]
+    let duration = Metrics.Timer(
+      label: "domicile.commit.duration", dimensions: dimensions, factory: factory)
+    let size = Recorder(
+      label: "domicile.commit.writes", dimensions: dimensions, aggregate: true, factory: factory)
+    return { batch in
+      duration.recordNanoseconds(
+        batch.duration.components.seconds * 1_000_000_000
+          + batch.duration.components.attoseconds / 1_000_000_000)
+      size.record(batch.jobs)
+    }
+  }
+
+  private func counter(
+    _ label: String, region: String, second: (String, String)
+  ) -> Counter {
+    counters.withLock { counters in
+      let key = Key(label: label, region: region, second: second.1)
+      if let known = counters[key] { return known }
+      let counter = Counter(
+        label: label, dimensions: [("region", region), second], factory: factory)
+      counters[key] = counter
+      return counter
+    }
+  }
+}

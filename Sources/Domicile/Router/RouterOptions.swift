@@ -1,0 +1,35 @@
+public import DomicileDirectory
+public import DomicileStorage
+public import Logging
+public import Metrics
+
+/// How a router is opened.
+public struct RouterOptions: Sendable {
+  /// Where the hash key is. Nil: the environment's `DOMICILE_HASH_KEY` if it is set, else the file beside the
+  /// data folder with its name and `.key` behind it.
+  public var hashKey: HashKeySource?
+
+  /// The regions that this process carries; calls for any other answer
+  /// ``RouterError/Code/elsewhere``. Nil: all.
+  public var carriedRegions: Set<String>?
+
+  /// How long a call may take if it does not say so itself.
+  public var deadline = Duration.seconds(10)
+
+  /// For how many users routes are kept in memory, about 500 bytes each.
+  public var cachedUsersMax = 100_000
+
+  /// The time of day by which records expire.
+  public var clock = WallClock.system
+
+  /// Receives what cannot be told by throwing. Never a user's id, a key or a value.
+  public var logger = Logger.current
+
+  /// Receives counts and times, labelled with regions, data classes and error codes.
+  public var metrics: any MetricsFactory = MetricsSystem.factory
+
+  /// Random numbers for aliases, versions and keys.
+  package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
+
+  public init() {}
+}

@@ -1,0 +1,197 @@
+import DomicileDirectory
+import DomicilePolicy
+import DomicileStorage
+
+/// A user of a router: where records are written and read.
+///
+/// Cheap to copy and to keep. Its routes follow what the shards say, so a handle stays good across changes of
+/// policy and place.
+public struct UserHandle: Sendable {
+  let router: ResidencyRouter
+  let routes: UserRoutes
+
+  /// The user's tags.
+  public var profile: ResidencyProfile { routes.entry.profile }
+
+  /// Places a class of data that has no home yet, in a region of the caller's wish.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/refused`` and the verdict if the policy forbids the
+  ///   region; ``RouterError/Code/alreadyPlaced`` if the home is in another region, which only a move changes.
+  public func place(
+    _ dataClass: String, in region: String, deadline: Duration? = nil
+  ) async throws(RouterError) {
+    let inForce = router.inForce
+    let entry = routes.entry
+    do throws(RouterError) {
+      try routing {
+        let verdict = try inForce.policy.verdict(
+          for: entry.profile, dataClass: dataClass, in: region)
+        try inForce.checkHoldsRecords(dataClass)
+        guard verdict.isAllowed else { throw RouterError(refusing: verdict) }
+      }
+      let candidate = AdmissionCandidate(
+        place: 0, owner: entry.owner, profile: entry.profile, dataClasses: [dataClass],
+        region: region)
+      let results = await router.admit(
+        [candidate], by: .now + (deadline ?? router.options.deadline))
+      _ = try results[0].get()
+      try refresh()
+    } catch {
+      throw counted(error)
+    }
+  }
+
+  // MARK: Routes
+
+  /// The route of a class, from memory if it holds for the policy in force.
+  func route(
+    _ dataClass: String, under inForce: PolicyInForce, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> Route {
+    let generation = inForce.reference.generation
+    if let known = routes.route(dataClass, generation: generation) { return known }
+    var entry = routes.entry
+    var known = entry.placement(dataClass)
+    if known?.state != .placed {
+      // It may have been placed since the routes were read.
+      try refresh()
+      entry = routes.entry
+      known = entry.placement(dataClass)
+    }
+    guard let placement = known else {
+      throw RouterError(
+        .notFound,
+        "The user has no home for the class “\(dataClass)”. Admit the user again to place it.")
+    }
+    guard placement.state == .placed else {
+      // Whoever finds an admission half way finishes it.
+      let candidate = AdmissionCandidate(
+        place: 0, owner: entry.owner, profile: entry.profile, dataClasses: [dataClass], region: nil)
+      _ = try await router.admit([candidate], by: deadline)[0].get()
+      try refresh()
+      return try await route(dataClass, under: inForce, by: deadline)
+    }
+    guard let definition = inForce.shard(placement.shard),
+      let country = inForce.country(ofRegion: definition.region)
+    else {
+      throw RouterError(
+        .unavailable, "The topology in force has no shard \(placement.shard), where the home is.")
+    }
+    let shard = try router.shards.shard(definition, country: country)
+    let isLegal = try routing {
+      let policy = inForce.policy
+      // Tags that the policy no longer knows: barred, as where it no longer permits them.
+      guard let profile = try? policy.compile(entry.profile) else { return false }
+      return try definition.accepts(entry.profile, in: policy)
+        && policy.permits(
+          profile, dataClass: policy.number(ofClass: dataClass),
+          region: policy.number(ofRegion: definition.region))
+    }
+    let route = Route(
+      home: entry.home(placement), shard: shard, region: definition.region,
+      counters: router.metrics.recordCounters(region: definition.region, dataClass: dataClass),
+      isLegal: isLegal)
+    routes.keep(route, generation: generation)
+    return route
+  }
+
+  /// Reads the user's routes again, for this handle and all that come after it.
+  private func refresh() throws(RouterError) {
+    guard let entry = try routing({ try router.directory.user(routes.owner) }) else {
+      throw ResidencyRouter.userNotFound
+    }
+    router.cache(entry)
+    // Handles older than the cache's memory of the user have routes of their own.
+    routes.replace(entry)
+  }
+
+  /// Does something in the shard of the collections' class, again and again while what is believed of policy
+  /// or route is out of date, until the deadline. Class, route and law are of the same policy in each try.
+  func routed<T>(
+    _ collections: [RecordCollection], deadline duration: Duration?,
+    _ work: (Route, LawReference, ContinuousClock.Instant) async throws -> T
+  ) async throws(RouterError) -> T {
+    let deadline = ContinuousClock.now + (duration ?? router.options.deadline)
+    var staleOnce = false
+    while true {
+      let current = router.inForce
+      let law = current.reference
+      let route: Route
+      do throws(RouterError) {
+        route = try await self.route(
+          current.dataClass(of: collections), under: current, by: deadline)
+      } catch {
+        throw counted(error)
+      }
+      do {
+        return try await work(route, law, deadline)
+      } catch let error as StorageError {
+        do throws(RouterError) {
+          try await heal(error, route: route, staleOnce: &staleOnce, by: deadline)
+        } catch {
+          throw counted(error)
+        }
+      } catch {
+        throw counted(
+          (error as? RouterError) ?? RouterError(.unavailable, "An unexpected failure."))
+      }
+    }
+  }
+
+  /// Brings up to date what an error says is not; throws what cannot be helped.
+  private func heal(
+    _ error: StorageError, route: Route, staleOnce: inout Bool, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) {
+    let failure = RouterError(error, region: route.region)
+    let isStale: Bool
+    switch error.code {
+    case .policyChanged, .moved, .retagged, .notOpen, .frozen, .barred: isStale = true
+    default: isStale = false
+    }
+    guard isStale, deadline > .now else { throw failure }
+    switch error.code {
+    case .policyChanged:
+      try await router.synchronize(shard: route.shard.identity.name, by: deadline)
+    case .notOpen:
+      let refusals = try await routing(region: route.region) {
+        try await route.shard.open([route.home], by: deadline)
+      }
+      if let refusal = refusals[0] { throw RouterError(refusal, region: route.region) }
+    case .frozen:
+      try await routing { try await Task.sleep(for: .milliseconds(1)) }
+    default:
+      // The shard and the directory agree within one reading, or something is wrong with one of them.
+      if staleOnce { throw explained(error, route: route) }
+      staleOnce = true
+      try router.reloadPolicy()
+      try refresh()
+    }
+  }
+
+  private func explained(_ error: StorageError, route: Route) -> RouterError {
+    guard error.code == .moved else {
+      return barred(route)
+    }
+    return RouterError(
+      .homeMissing,
+      "The directory says that the home is in the shard \(route.shard.identity.name), which does not have"
+        + " it. Nothing was written. Run “domicile doctor”; an old file may have been brought back.",
+      region: route.region)
+  }
+
+  /// Why writes to a home that became illegal are refused.
+  func barred(_ route: Route) -> RouterError {
+    let policy = router.policy
+    let verdict = try? policy.verdict(
+      for: routes.entry.profile, dataClass: route.home.dataClass, in: route.region)
+    return RouterError(
+      .barred,
+      "The policy in force no longer allows this home: reads and deletions go on, writes are refused."
+        + " Nothing was written. Delete the data, or apply a policy that allows it."
+        + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
+  }
+
+  func counted(_ error: RouterError) -> RouterError {
+    router.metrics.countError(error)
+    return error
+  }
+}

@@ -1,0 +1,330 @@
+import DomicilePolicy
+package import DomicileSQLite
+import DomicileStorage
+import Foundation
+
+/// What the writer thread of the directory works with. All methods are called inside the transaction of a batch.
+package final class DirectoryWriter: CommitContext {
+  package let connection: Connection
+  private var inForce = LawReference(generation: 0, digest: PolicyDigest(bytes: []))
+  /// By name; read once a batch, and changed with the rows.
+  private var shards: [String: Shard] = [:]
+  private var shardNames: [Int64: String] = [:]
+
+  private struct Shard {
+    let id: Int64
+    var placements: Int64
+  }
+
+  private let selectUser: Statement
+  private let insertUser: Statement
+  private let selectPlacement: Statement
+  private let insertPlacement: Statement
+  private let updatePlacement: Statement
+  private let placePlacement: Statement
+  private let takeSerial: Statement
+  private let addPlacement: Statement
+
+  init(connection: Connection) throws(SQLiteError) {
+    self.connection = connection
+    selectUser = try connection.prepare("SELECT id, alias, tags, profile FROM user WHERE owner = ?")
+    insertUser = try connection.prepare(
+      "INSERT INTO user (owner, alias, tags, profile) VALUES (?, ?, ?, ?) RETURNING id")
+    selectPlacement = try connection.prepare(
+      "SELECT shard, serial, state FROM placement WHERE user = ? AND class = ?")
+    insertPlacement = try connection.prepare(
+      """
+      INSERT INTO placement (user, class, shard, serial, state) VALUES (?, ?, ?, ?, 'admitting')
+      """)
+    updatePlacement = try connection.prepare(
+      """
+      UPDATE placement SET shard = ?3, serial = ?4
+      WHERE user = ?1 AND class = ?2 AND state = 'admitting'
+      """)
+    placePlacement = try connection.prepare(
+      """
+      UPDATE placement SET state = 'placed'
+      WHERE user = ? AND class = ? AND shard = ? AND serial = ? AND state = 'admitting'
+      """)
+    takeSerial = try connection.prepare("UPDATE directory SET serial = serial + 1 RETURNING serial")
+    addPlacement = try connection.prepare(
+      "UPDATE shard SET placements = placements + ? WHERE id = ?")
+  }
+
+  package func beginBatch() throws(SQLiteError) {
+    let current = try connection.rows(
+      "SELECT p.generation, p.digest FROM directory d JOIN policy p ON p.generation = d.generation",
+      as: { LawReference(generation: $0.integer(0), digest: PolicyDigest(bytes: $0.blob(1))) })
+    inForce = current.first ?? LawReference(generation: 0, digest: PolicyDigest(bytes: []))
+    try readShards()
+  }
+
+  package func settle() throws(SQLiteError) { _ = try nextSerial() }
+
+  private func readShards() throws(SQLiteError) {
+    shards = [:]
+    shardNames = [:]
+    let rows = try connection.rows(
+      "SELECT id, name, placements FROM shard",
+      as: { ($0.integer(0), $0.text(1), $0.integer(2)) })
+    for (id, name, placements) in rows {
+      shards[name] = Shard(id: id, placements: placements)
+      shardNames[id] = name
+    }
+  }
+
+  /// A serial that was never used and never will be again.
+  private func nextSerial() throws(SQLiteError) -> Int64 {
+    defer { takeSerial.reset() }
+    guard try takeSerial.step() else {
+      throw SQLiteError(code: 11, message: "the directory has no identity")
+    }
+    let serial = takeSerial.integer(0)
+    _ = try takeSerial.step()
+    return serial
+  }
+
+  // MARK: Policies
+
+  func apply(_ policy: ResidencyPolicy, at time: Date) throws -> LawReference {
+    if policy.digest == inForce.digest { return inForce }
+    try changeCollections(to: policy)
+    try changeShards(to: policy.topology)
+    let reference = LawReference(generation: try nextSerial(), digest: policy.digest)
+    for (path, text) in policy.files.texts {
+      try connection.run(
+        "INSERT OR IGNORE INTO policy_text (digest, path, text) VALUES (?, ?, ?)",
+        .blob(policy.digest.bytes), .text(path), .text(text))
+    }
+    try connection.run(
+      "INSERT INTO policy (generation, digest, applied) VALUES (?, ?, ?)",
+      .integer(reference.generation), .blob(policy.digest.bytes), .integer(time.milliseconds))
+    try connection.run("UPDATE directory SET generation = ?", .integer(reference.generation))
+    inForce = reference
+    return reference
+  }
+
+  /// A collection stays in its class while anybody has data of that class: elsewhere its records would be out of
+  /// reach, and perhaps where they may not be.
+  private func changeCollections(to policy: ResidencyPolicy) throws {
+    let wanted = Dictionary(
+      policy.classes.flatMap { dataClass in dataClass.collections.map { ($0, dataClass.name) } },
+      uniquingKeysWith: { first, _ in first })
+    let known = try connection.rows(
+      "SELECT name, class FROM collection ORDER BY name", as: { ($0.text(0), $0.text(1)) })
+    for (name, dataClass) in known where wanted[name] != dataClass {
+      let isPlaced = try connection.integer(
+        "SELECT 1 FROM placement WHERE class = ? LIMIT 1", .text(dataClass))
+      guard isPlaced == nil else {
+        throw StorageError(
+          .collectionInUse,
+          "The policy drops the collection “\(name)” of the class “\(dataClass)”, or puts it into another"
+            + " class, but users have data of that class. Nothing was applied. Keep it where it is."
+        )
+      }
+    }
+    try connection.run("DELETE FROM collection")
+    for (name, dataClass) in wanted {
+      try connection.run(
+        "INSERT INTO collection (name, class) VALUES (?, ?)", .text(name), .text(dataClass))
+    }
+  }
+
+  private func changeShards(to topology: RegionTopology) throws {
+    let countries = Dictionary(
+      topology.regions.map { ($0.name, "\($0.country)") }, uniquingKeysWith: { first, _ in first })
+    let wanted = Dictionary(
+      topology.shards.map { ($0.name, $0.region) }, uniquingKeysWith: { first, _ in first })
+    let known = try connection.rows(
+      "SELECT name, region, country, placements FROM shard ORDER BY name",
+      as: { (name: $0.text(0), region: $0.text(1), country: $0.text(2), placements: $0.integer(3)) }
+    )
+    for shard in known {
+      let region = wanted[shard.name]
+      if region == shard.region, countries[shard.region] == shard.country { continue }
+      guard shard.placements == 0 else {
+        throw StorageError(
+          .shardInUse,
+          "The topology drops the shard \(shard.name) of the region \(shard.region)"
+            + " (\(shard.country)), or puts it elsewhere, but it holds \(shard.placements)"
+            + " placements. Nothing was applied. Keep the shard where it is.")
+      }
+      // What was made stays noted as made, should the shard come back to the same place.
+      if let region {
+        try connection.run(
+          "UPDATE shard SET region = ?, country = ?, created = 0 WHERE name = ?", .text(region),
+          .text(countries[region] ?? ""), .text(shard.name))
+      }
+    }
+    for shard in topology.shards {
+      try connection.run(
+        """
+        INSERT OR IGNORE INTO shard (name, region, country, created, placements)
+        VALUES (?, ?, ?, 0, 0)
+        """, .text(shard.name), .text(shard.region), .text(countries[shard.region] ?? ""))
+    }
+    try readShards()
+  }
+
+  func noteCreated(shard: String) throws(SQLiteError) {
+    try connection.run("UPDATE shard SET created = 1 WHERE name = ?", .text(shard))
+  }
+
+  // MARK: Admission
+
+  func begin(
+    _ plan: AdmissionPlan, law: LawReference
+  ) throws -> Result<[AdmissionTicket], StorageError> {
+    guard law == inForce else { return .failure(policyChanged) }
+    let user = try findOrMakeUser(plan)
+    guard user.profile == "\(plan.profile)" else {
+      return .failure(
+        StorageError(
+          .retagged,
+          "The user is known with other tags. An admission does not change tags; nothing was written."
+        ))
+    }
+    var tickets: [AdmissionTicket] = []
+    for target in plan.targets {
+      if let ticket = try ticket(for: target, plan: plan, user: user) { tickets.append(ticket) }
+    }
+    return .success(tickets)
+  }
+
+  private struct User {
+    let id: Int64
+    let alias: OwnerAlias
+    let tags: Int64
+    let profile: String
+  }
+
+  private func findOrMakeUser(_ plan: AdmissionPlan) throws -> User {
+    try selectUser.bind(1, plan.owner.bytes)
+    defer { selectUser.reset() }
+    if try selectUser.step() {
+      return User(
+        id: selectUser.integer(0), alias: OwnerAlias(bytes: selectUser.blob(1)),
+        tags: selectUser.integer(2), profile: selectUser.text(3))
+    }
+    let tags = try nextSerial()
+    try insertUser.bind(1, plan.owner.bytes)
+    try insertUser.bind(2, plan.alias.bytes)
+    try insertUser.bind(3, tags)
+    try insertUser.bind(4, "\(plan.profile)")
+    defer { insertUser.reset() }
+    guard try insertUser.step() else { throw StorageError(.corrupt, "A user was not inserted.") }
+    let id = insertUser.integer(0)
+    _ = try insertUser.step()
+    return User(id: id, alias: plan.alias, tags: tags, profile: "\(plan.profile)")
+  }
+
+  /// Nil if the class is placed already.
+  private func ticket(
+    for target: AdmissionPlan.Target, plan: AdmissionPlan, user: User
+  ) throws -> AdmissionTicket? {
+    var old: String?
+    try selectPlacement.bind(1, user.id)
+    try selectPlacement.bind(2, target.dataClass)
+    do {
+      defer { selectPlacement.reset() }
+      if try selectPlacement.step() {
+        if selectPlacement.text(2) == Placement.State.placed.rawValue { return nil }
+        old = shardNames[selectPlacement.integer(0)]
+      }
+    }
+    let token = try nextSerial()
+    // A target found half way is taken over: only one that became illegal is given up.
+    let shard =
+      try old.flatMap { target.legalShards.contains($0) ? $0 : nil }
+      ?? leastLoaded(target, user: user.id)
+    if let old {
+      // While the home at an illegal target is not dropped, the row still names that target.
+      try change(user.id, target.dataClass, shard: old, serial: token)
+    } else {
+      try insertPlacement.bind(1, user.id)
+      try insertPlacement.bind(2, target.dataClass)
+      try insertPlacement.bind(3, try id(of: shard))
+      try insertPlacement.bind(4, token)
+      try insertPlacement.run()
+      try count(1, shard)
+    }
+    return AdmissionTicket(
+      home: HomeReference(
+        owner: plan.owner, dataClass: target.dataClass, serial: token, tags: user.tags),
+      userID: user.id, alias: user.alias, profile: plan.profile, shard: shard,
+      illegalShard: old == shard ? nil : old)
+  }
+
+  func retarget(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
+    guard law == inForce else { return policyChanged }
+    guard let old = ticket.illegalShard else { return nil }
+    guard try holds(ticket, shard: old) else { return outrun }
+    try change(
+      ticket.userID, ticket.home.dataClass, shard: ticket.shard, serial: ticket.home.serial)
+    try count(-1, old)
+    try count(1, ticket.shard)
+    return nil
+  }
+
+  func commit(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
+    guard law == inForce else { return policyChanged }
+    try placePlacement.bind(1, ticket.userID)
+    try placePlacement.bind(2, ticket.home.dataClass)
+    try placePlacement.bind(3, try id(of: ticket.shard))
+    try placePlacement.bind(4, ticket.home.serial)
+    try placePlacement.run()
+    return connection.changes == 1 ? nil : outrun
+  }
+
+  private func holds(_ ticket: AdmissionTicket, shard: String) throws -> Bool {
+    try selectPlacement.bind(1, ticket.userID)
+    try selectPlacement.bind(2, ticket.home.dataClass)
+    defer { selectPlacement.reset() }
+    return try selectPlacement.step()
+      && selectPlacement.text(2) == Placement.State.admitting.rawValue
+      && selectPlacement.integer(1) == ticket.home.serial
+      && shardNames[selectPlacement.integer(0)] == shard
+  }
+
+  private func change(
+    _ user: Int64, _ dataClass: String, shard: String, serial: Int64
+  ) throws {
+    try updatePlacement.bind(1, user)
+    try updatePlacement.bind(2, dataClass)
+    try updatePlacement.bind(3, try id(of: shard))
+    try updatePlacement.bind(4, serial)
+    try updatePlacement.run()
+  }
+
+  /// A user's classes stay together where they may.
+  private func leastLoaded(_ target: AdmissionPlan.Target, user: Int64) throws -> String {
+    let homes = try connection.rows(
+      "SELECT shard FROM placement WHERE user = ? ORDER BY class", .integer(user),
+      as: { $0.integer(0) })
+    let together = homes.compactMap { shardNames[$0] }.first(where: target.shards.contains)
+    if let together { return together }
+    let known = target.shards.compactMap { name in shards[name].map { ($0.placements, name) } }
+    guard let least = known.min(by: <) else { throw policyChanged }
+    return least.1
+  }
+
+  private func id(of shard: String) throws -> Int64 {
+    guard let known = shards[shard] else { throw policyChanged }
+    return known.id
+  }
+
+  private func count(_ change: Int64, _ shard: String) throws {
+    try addPlacement.bind(1, change)
+    try addPlacement.bind(2, try id(of: shard))
+    try addPlacement.run()
+    shards[shard]?.placements += change
+  }
+
+  private var policyChanged: StorageError {
+    StorageError(.policyChanged, "The policy in force has changed; nothing was written.")
+  }
+
+  private var outrun: StorageError {
+    StorageError(.outrun, "Another admission of this user went ahead; nothing was written.")
+  }
+}

@@ -1,0 +1,100 @@
+package import DomicilePolicy
+package import DomicileStorage
+package import Foundation
+
+/// Where a user's data of one class lives, or is about to.
+package struct Placement: Sendable, Equatable {
+  package enum State: String, Sendable {
+    /// Its home is being staged; the serial is the token.
+    case admitting
+    case placed
+  }
+  package let dataClass: String
+  package let shard: String
+  package let serial: Int64
+  package let state: State
+}
+
+/// A user as the directory knows one.
+package struct UserEntry: Sendable {
+  package let id: Int64
+  package let owner: OwnerKey
+  package let alias: OwnerAlias
+  /// The version of the tags.
+  package let tags: Int64
+  package let profile: ResidencyProfile
+  /// By class.
+  package let placements: [Placement]
+
+  package func placement(_ dataClass: String) -> Placement? {
+    placements.first { $0.dataClass == dataClass }
+  }
+
+  package func home(_ placement: Placement) -> HomeReference {
+    HomeReference(
+      owner: owner, dataClass: placement.dataClass, serial: placement.serial, tags: tags)
+  }
+}
+
+/// A policy as the directory keeps it.
+package struct AppliedPolicy: Sendable {
+  package let reference: LawReference
+  package let files: RegionFiles
+  package let applied: Date
+}
+
+/// A shard as the directory knows it.
+package struct ShardEntry: Sendable, Equatable {
+  package let name: String
+  package let region: String
+  package let country: String
+  /// Whether its file has been made; it is never made anew.
+  package let isCreated: Bool
+  /// Placements that name it, `admitting` ones included.
+  package let placements: Int64
+}
+
+/// What an admission asks of the directory: a user and, for each class, the shards that may take it.
+package struct AdmissionPlan: Sendable {
+  package struct Target: Sendable {
+    package let dataClass: String
+    /// Shards that are equally good; the least loaded becomes the target.
+    package let shards: [String]
+    /// All shards that are legal: a target found half way is kept if it is among them.
+    package let legalShards: Set<String>
+
+    package init(dataClass: String, shards: [String], legalShards: Set<String>) {
+      self.dataClass = dataClass
+      self.shards = shards
+      self.legalShards = legalShards
+    }
+  }
+
+  package let owner: OwnerKey
+  /// Used if the user is new.
+  package let alias: OwnerAlias
+  package let profile: ResidencyProfile
+  package let targets: [Target]
+
+  package init(
+    owner: OwnerKey, alias: OwnerAlias, profile: ResidencyProfile, targets: [Target]
+  ) {
+    self.owner = owner
+    self.alias = alias
+    self.profile = profile
+    self.targets = targets
+  }
+}
+
+/// A placement `admitting`, held by whoever has its token.
+package struct AdmissionTicket: Sendable {
+  /// The home's serial is the token.
+  package let home: HomeReference
+  package let userID: Int64
+  package let alias: OwnerAlias
+  package let profile: ResidencyProfile
+  package let shard: String
+  /// The target found half way, where no longer legal: the home there must be dropped, with the token,
+  /// before the target is changed to `shard` by ``DirectoryStore/retarget(_:law:by:)``.
+  package let illegalShard: String?
+}

@@ -1,0 +1,192 @@
+package import DomicilePolicy
+import DomicileSQLite
+package import DomicileStorage
+package import Foundation
+
+/// The directory in a SQLite file of this machine.
+package final class SQLiteDirectory: DirectoryStore {
+  package let deployment: [UInt8]
+  package let keyCheck: [UInt8]
+  private let commits: GroupCommit<DirectoryWriter>
+  private let readers: ReaderPool<DirectoryReader>
+
+  private static let place = "the directory"
+
+  /// Makes the file of a new deployment with its first policy; one that is complete is left as it is.
+  package static func create(
+    path: String, key: HashKey, policy: ResidencyPolicy, at time: Date,
+    using random: inout some RandomNumberGenerator
+  ) throws(StorageError) {
+    let deployment = OwnerAlias(using: &random).bytes
+    try storing(in: place) {
+      let exists = FileManager.default.fileExists(atPath: path)
+      let connection = try Connection(path: path, mode: exists ? .writing : .creating)
+      guard try connection.integer("PRAGMA user_version") == 0 else { return }
+      try connection.transaction {
+        try connection.execute(DirectorySchema.sql)
+        try connection.run(
+          """
+          INSERT INTO directory (one, deployment, key_check, serial, generation)
+          VALUES (1, ?, ?, 0, 0)
+          """, .blob(deployment), .blob(key.checkValue))
+        let writer = try DirectoryWriter(connection: connection)
+        try writer.beginBatch()
+        _ = try writer.apply(policy, at: time)
+        try connection.execute("PRAGMA application_id = \(DirectorySchema.applicationID)")
+        try connection.execute("PRAGMA user_version = \(DirectorySchema.version)")
+      }
+    }
+  }
+
+  /// Whether a directory was made there and finished.
+  package static func exists(path: String) -> Bool {
+    guard FileManager.default.fileExists(atPath: path),
+      let connection = try? Connection(path: path, mode: .reading)
+    else { return false }
+    return (try? connection.integer("PRAGMA user_version")) ?? 0 != 0
+  }
+
+  /// Opens the directory.
+  ///
+  /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey`.
+  package init(path: String, key: HashKey) throws(StorageError) {
+    let identity = try storing(in: Self.place) {
+      let connection = try Connection(path: path, mode: .writing)
+      guard try connection.integer("PRAGMA application_id") == DirectorySchema.applicationID,
+        try connection.integer("PRAGMA user_version") == DirectorySchema.version,
+        let found = try connection.rows(
+          "SELECT deployment, key_check FROM directory", as: { ($0.blob(0), $0.blob(1)) }
+        ).first
+      else {
+        throw StorageError(
+          .foreignFile,
+          "directory.sqlite is not a directory that this version of Domicile reads (format"
+            + " \(DirectorySchema.version)). If “domicile init” was interrupted, run it again; else put"
+            + " the right file back.")
+      }
+      guard found.1 == key.checkValue else {
+        throw StorageError(
+          .wrongKey,
+          "The hash key is not the one that this deployment was made with. Use the right key: with"
+            + " another one no user would be found.")
+      }
+      return found
+    }
+    deployment = identity.0
+    keyCheck = identity.1
+    commits = GroupCommit(place: Self.place) { () throws(StorageError) in
+      try storing(in: Self.place) {
+        try DirectoryWriter(connection: Connection(path: path, mode: .writing))
+      }
+    }
+    readers = ReaderPool(
+      path: path, place: Self.place, check: { [commits] in try commits.checkIsSettled() }
+    ) { connection in
+      try DirectoryReader(connection: connection)
+    }
+  }
+
+  // MARK: Reading
+
+  package func policyInForce() throws(StorageError) -> AppliedPolicy {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        guard let (reference, applied) = try reader.inForce() else {
+          throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
+        }
+        let texts = try reader.connection.rows(
+          "SELECT path, text FROM policy_text WHERE digest = ?", .blob(reference.digest.bytes),
+          as: { ($0.text(0), $0.text(1)) })
+        let files = RegionFiles(texts: Dictionary(texts, uniquingKeysWith: { first, _ in first }))
+        guard files.digest == reference.digest else {
+          throw StorageError(
+            .corrupt,
+            "The texts of the policy in force do not have its digest. Restore the directory.")
+        }
+        return AppliedPolicy(reference: reference, files: files, applied: applied)
+      }
+    }
+  }
+
+  package func reference() throws(StorageError) -> LawReference {
+    try readers.read { reader in
+      guard let (reference, _) = try reader.inForce() else {
+        throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
+      }
+      return reference
+    }
+  }
+
+  package func shards() throws(StorageError) -> [ShardEntry] {
+    try readers.read { reader in
+      try reader.connection.rows(
+        "SELECT name, region, country, created, placements FROM shard ORDER BY region, name",
+        as: { row in
+          ShardEntry(
+            name: row.text(0), region: row.text(1), country: row.text(2),
+            isCreated: row.integer(3) != 0, placements: row.integer(4))
+        })
+    }
+  }
+
+  package func user(_ owner: OwnerKey) throws(StorageError) -> UserEntry? {
+    try readers.read { reader in try reader.user(owner) }
+  }
+
+  package func users(after id: Int64, limit: Int) throws(StorageError) -> [UserEntry] {
+    try readers.read { reader in
+      try reader.connection.snapshot { try reader.users(after: id, limit: limit) }
+    }
+  }
+
+  package func integrityFindings() throws(StorageError) -> [String] {
+    try readers.read { reader in
+      try reader.connection.rows("PRAGMA integrity_check", as: { $0.text(0) }).filter { $0 != "ok" }
+    }
+  }
+
+  // MARK: Writing
+
+  package func apply(
+    _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> LawReference {
+    try await commits.commit(by: deadline) { writer in try writer.apply(policy, at: time) }
+  }
+
+  package func noteCreated(
+    shard: String, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) {
+    try await commits.commit(by: deadline) { writer in try writer.noteCreated(shard: shard) }
+  }
+
+  package func beginAdmissions(
+    _ plans: [AdmissionPlan], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [Result<[AdmissionTicket], StorageError>] {
+    try await commits.commit(by: deadline) { writer in
+      try plans.map { try writer.begin($0, law: law) }
+    }
+  }
+
+  package func retarget(
+    _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in
+      try tickets.map { try writer.retarget($0, law: law) }
+    }
+  }
+
+  package func commitAdmissions(
+    _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in
+      try tickets.map { try writer.commit($0, law: law) }
+    }
+  }
+
+  package func expireOverdue() { commits.expireOverdue() }
+
+  package func close() async {
+    await commits.close()
+    readers.close()
+  }
+}

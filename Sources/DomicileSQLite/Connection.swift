@@ -1,0 +1,196 @@
+import CDomicileSQLite
+import Foundation
+
+/// A connection to one SQLite database, for one thread at a time.
+///
+/// Opened in WAL mode with `synchronous=FULL`, `secure_delete=ON`, `temp_store=MEMORY` and no automatic
+/// checkpoints; each setting is read back, and a connection that does not have it is not opened.
+@safe
+package final class Connection {
+  package enum Mode: Sendable { case reading, writing, creating }
+
+  /// One row of a result.
+  package typealias Row = Statement
+
+  private let handle: OpaquePointer
+  private let walPagesStorage: UnsafeMutablePointer<Int32>
+  private var cache: [String: Statement] = [:]
+
+  /// SQLite's version, such as `3.40.1`.
+  package static var libraryVersion: String { unsafe String(cString: sqlite3_libversion()) }
+
+  private static let configured: Void = domicile_sqlite_configure()
+
+  /// The size of a database page in bytes.
+  package static let pageBytes = 4096
+
+  package init(path: String, mode: Mode) throws(SQLiteError) {
+    _ = Self.configured
+    var opened: OpaquePointer?
+    let flags =
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW
+      | (mode == .creating ? SQLITE_OPEN_CREATE : 0)
+    if mode == .creating { try Self.createFile(path) }
+    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    guard code == SQLITE_OK, let opened = unsafe opened else {
+      let message = unsafe String(cString: sqlite3_errstr(code))
+      unsafe sqlite3_close_v2(opened)
+      throw SQLiteError(code: code, message: message)
+    }
+    unsafe handle = opened
+    unsafe walPagesStorage = .allocate(capacity: 1)
+    unsafe walPagesStorage.initialize(to: 0)
+    try configure(mode)
+  }
+
+  deinit {
+    cache.removeAll()
+    unsafe sqlite3_close_v2(handle)
+    unsafe walPagesStorage.deallocate()
+  }
+
+  /// An empty file that only its owner may read; SQLite gives the WAL the same rights.
+  private static func createFile(_ path: String) throws(SQLiteError) {
+    let descriptor = unsafe open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw SQLiteError(
+        code: SQLITE_CANTOPEN, message: unsafe String(cString: strerror(errno)))
+    }
+    close(descriptor)
+  }
+
+  private func configure(_ mode: Mode) throws(SQLiteError) {
+    unsafe sqlite3_busy_timeout(handle, 5_000)
+    if mode == .creating { try execute("PRAGMA page_size = \(Self.pageBytes)") }
+    let settings: [(String, String, String)] = [
+      ("journal_mode", "WAL", "wal"), ("synchronous", "FULL", "2"), ("secure_delete", "ON", "1"),
+      ("temp_store", "MEMORY", "2"), ("mmap_size", "0", "0"), ("wal_autocheckpoint", "0", "0"),
+      ("cell_size_check", "ON", "1"), ("trusted_schema", "OFF", "0"),
+      ("cache_size", "-8192", "-8192"),
+    ]
+    for (name, value, expected) in settings {
+      try execute("PRAGMA \(name) = \(value)")
+      let actual = try text("PRAGMA \(name)")
+      // An SQLite without memory mapping answers nothing to mmap_size.
+      guard actual == expected || name == "mmap_size" && actual == nil else {
+        throw SQLiteError(
+          code: SQLITE_ERROR, message: "\(name) is \(actual ?? "unset") and cannot be \(value)")
+      }
+    }
+    if mode == .reading { try execute("PRAGMA query_only = ON") }
+    unsafe domicile_sqlite_watch_wal(handle, walPagesStorage)
+  }
+
+  // MARK: Statements
+
+  /// Runs statements that take no values and give no rows.
+  package func execute(_ sql: String) throws(SQLiteError) {
+    let code = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
+    guard code == SQLITE_OK else { throw error(code, sql: sql) }
+  }
+
+  /// A prepared statement, kept for the life of the connection.
+  package func prepare(_ sql: String) throws(SQLiteError) -> Statement {
+    if let cached = cache[sql] { return cached }
+    var prepared: OpaquePointer?
+    let code = unsafe sqlite3_prepare_v3(
+      handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
+    guard code == SQLITE_OK, let prepared = unsafe prepared else { throw error(code, sql: sql) }
+    let statement = unsafe Statement(handle: prepared, sql: sql)
+    cache[sql] = statement
+    return statement
+  }
+
+  /// Runs a statement that gives no rows.
+  package func run(_ sql: String, _ values: SQLValue...) throws(SQLiteError) {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    try statement.bind(values)
+    while try statement.step() {}
+  }
+
+  /// Calls `body` with each row of a result. The row is valid during the call only.
+  package func forEachRow<E: Error>(
+    _ sql: String, _ values: [SQLValue], _ body: (Row) throws(E) -> Void
+  ) throws {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    try statement.bind(values)
+    while try statement.step() { try body(statement) }
+  }
+
+  /// The rows of a result, each turned into a value.
+  package func rows<T>(
+    _ sql: String, _ values: SQLValue..., as transform: (Row) -> T
+  ) throws(SQLiteError) -> [T] {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    try statement.bind(values)
+    var result: [T] = []
+    while try statement.step() { result.append(transform(statement)) }
+    return result
+  }
+
+  /// The first column of the first row as text; nil if there is no row.
+  package func text(_ sql: String, _ values: SQLValue...) throws(SQLiteError) -> String? {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    try statement.bind(values)
+    return try statement.step() ? statement.text(0) : nil
+  }
+
+  /// The first column of the first row as an integer; nil if there is no row.
+  package func integer(_ sql: String, _ values: SQLValue...) throws(SQLiteError) -> Int64? {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    try statement.bind(values)
+    return try statement.step() ? statement.integer(0) : nil
+  }
+
+  /// The number of rows that the last statement changed.
+  package var changes: Int { Int(unsafe sqlite3_changes(handle)) }
+
+  /// The number of rows that were changed so far, also by what was undone.
+  package var totalChanges: Int { Int(unsafe sqlite3_total_changes(handle)) }
+
+  // MARK: Transactions and the WAL
+
+  /// Whether no transaction is open. SQLite closes one by itself after some errors.
+  package var isAutocommit: Bool { unsafe sqlite3_get_autocommit(handle) != 0 }
+
+  /// Runs `body` in a transaction that is rolled back if it throws.
+  package func transaction<T, E: Error>(_ body: () throws(E) -> T) throws -> T {
+    try execute("BEGIN IMMEDIATE")
+    do {
+      let result = try body()
+      try execute("COMMIT")
+      return result
+    } catch {
+      if !isAutocommit { try? execute("ROLLBACK") }
+      throw error
+    }
+  }
+
+  /// Runs `body` on one snapshot.
+  package func snapshot<T, E: Error>(_ body: () throws(E) -> T) throws -> T {
+    try execute("BEGIN")
+    defer { if !isAutocommit { try? execute("COMMIT") } }
+    return try body()
+  }
+
+  /// The pages in the WAL after this connection's last commit.
+  package var walPages: Int { Int(unsafe walPagesStorage.pointee) }
+
+  /// Copies what it can of the WAL into the database without waiting for anybody.
+  package func checkpointPassively() throws(SQLiteError) {
+    let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+    guard code == SQLITE_OK || code & 0xFF == SQLITE_BUSY else {
+      throw error(code, sql: "wal_checkpoint")
+    }
+    if code == SQLITE_OK { unsafe walPagesStorage.pointee = 0 }
+  }
+
+  fileprivate func error(_ code: Int32, sql: String) -> SQLiteError {
+    SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), sql: sql)
+  }
+}

@@ -1,0 +1,60 @@
+import DomicilePolicy
+import DomicileSQLite
+
+extension SQLiteShard {
+  package func tallies() throws(StorageError) -> [HomeTally] {
+    let (_, law) = try stampedLaw()
+    return try read { reader, now in
+      try reader.connection.rows(
+        """
+        SELECT h.class, h.profile, count(DISTINCT h.id), count(r.home),
+          total(length(r.key) + length(r.value))
+        FROM home h LEFT JOIN record r ON r.home = h.id AND (r.expires IS NULL OR r.expires > ?)
+        WHERE h.state IN ('active', 'copying', 'frozen')
+        GROUP BY h.class, h.profile ORDER BY h.class, h.profile
+        """, .integer(now),
+        as: { row in
+          ResidencyProfile(row.text(1)).map { profile in
+            HomeTally(
+              dataClass: row.text(0), profile: profile, homes: row.integer(2),
+              records: row.integer(3), bytes: row.integer(4),
+              isBarred: !law.permits(profile, dataClass: row.text(0)))
+          }
+        }
+      ).compactMap(\.self)
+    }
+  }
+
+  package func homes(after id: Int64, limit: Int) throws(StorageError) -> [HomeRow] {
+    try read { reader, _ in
+      try reader.connection.rows(
+        "SELECT \(Self.homeColumns) FROM home WHERE id > ? ORDER BY id LIMIT ?", .integer(id),
+        .integer(Int64(limit)), as: Self.homeRow)
+    }.map { result throws(StorageError) in try result.get() }
+  }
+
+  package func home(owner: OwnerKey, dataClass: String) throws(StorageError) -> HomeRow? {
+    try read { reader, _ in
+      try reader.connection.rows(
+        "SELECT \(Self.homeColumns) FROM home WHERE owner = ? AND class = ?", .blob(owner.bytes),
+        .text(dataClass), as: Self.homeRow)
+    }.first?.get()
+  }
+
+  private static var homeColumns: String { "id, owner, class, alias, serial, state, tags, profile" }
+
+  private static func homeRow(_ row: Statement) -> Result<HomeRow, StorageError> {
+    let state = HomeState(rawValue: row.text(5))
+    let profile = ResidencyProfile(row.text(7))
+    guard let owner = OwnerKey(bytes: row.blob(1)), let state, profile != nil || state == .absent
+    else {
+      return .failure(
+        StorageError(.corrupt, "The home \(row.integer(0)) of this shard cannot be read."))
+    }
+    return .success(
+      HomeRow(
+        id: row.integer(0), owner: owner, dataClass: row.text(2),
+        alias: OwnerAlias(bytes: row.blob(3)), serial: row.integer(4), state: state,
+        tags: row.integer(6), profile: profile))
+  }
+}

@@ -1,0 +1,220 @@
+package import DomicilePolicy
+import DomicileSQLite
+import Foundation
+
+/// A shard in a SQLite file of this machine.
+package final class SQLiteShard: ShardStore {
+  package let identity: ShardIdentity
+  private let commits: GroupCommit<ShardWriter>
+  private let readers: ReaderPool<ShardReader>
+  private let clock: WallClock
+
+  package struct Options: Sendable {
+    package var clock = WallClock.system
+    package var limits = GroupCommit<ShardWriter>.Limits()
+    package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
+    package var observe: (@Sendable (CommitBatch) -> Void)?
+    /// Reads the generation in force from the directory, before each batch.
+    package var readGeneration: (@Sendable () throws -> Int64)?
+
+    package init() {}
+  }
+
+  /// Makes the file of a new shard; one that was left half made is finished.
+  package static func create(path: String, identity: ShardIdentity) throws(StorageError) {
+    try storing(in: identity.place) {
+      let exists = FileManager.default.fileExists(atPath: path)
+      let connection = try Connection(path: path, mode: exists ? .writing : .creating)
+      if try ShardSchema.isMissing(in: connection) {
+        try connection.transaction { try ShardSchema.create(in: connection, identity: identity) }
+      }
+      try ShardSchema.verify(connection, identity: identity)
+    }
+  }
+
+  /// Opens the file of a shard.
+  ///
+  /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey` if the file is not that shard's.
+  package init(
+    path: String, identity: ShardIdentity, options: Options = Options()
+  ) throws(StorageError) {
+    self.identity = identity
+    clock = options.clock
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw StorageError(
+        .unavailable,
+        "The file of \(identity.place) is missing. Mount its volume or restore the file; a shard that"
+          + " held data is never made anew.")
+    }
+    try storing(in: identity.place) {
+      try ShardSchema.verify(Connection(path: path, mode: .writing), identity: identity)
+    }
+    commits = GroupCommit(
+      place: identity.place, limits: options.limits, observe: options.observe
+    ) { () throws(StorageError) in
+      try storing(in: identity.place) {
+        let connection = try Connection(path: path, mode: .writing)
+        try ShardSchema.verify(connection, identity: identity)
+        return try ShardWriter(
+          connection: connection, identity: identity, clock: options.clock,
+          random: options.random, readGeneration: options.readGeneration)
+      }
+    }
+    readers = ReaderPool(
+      path: path, place: identity.place, check: { [commits] in try commits.checkIsSettled() }
+    ) { connection in
+      try ShardSchema.verify(connection, identity: identity)
+      return try ShardReader(connection: connection)
+    }
+  }
+
+  // MARK: Writing
+
+  package func write(
+    _ request: WriteRequest, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [RecordOutcome] {
+    try await commits.commit(by: deadline, isCompound: request.isCompound) { writer in
+      try writer.write(request)
+    }
+  }
+
+  package func stage(
+    _ homes: [HomeStaging], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in
+      try homes.map { try writer.stage($0, law: law) }
+    }
+  }
+
+  package func open(
+    _ homes: [HomeReference], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in try homes.map(writer.open) }
+  }
+
+  package func drop(
+    _ homes: [HomeReference], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in try homes.map(writer.drop) }
+  }
+
+  package func raise(
+    to reference: LawReference, law: ShardLaw, accepts: [String],
+    by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in
+      try writer.raise(to: reference, law: law, accepts: accepts)
+    }
+  }
+
+  package func expireOverdue() { commits.expireOverdue() }
+
+  package var depth: Int { commits.depth }
+
+  package func close() async {
+    await commits.close()
+    readers.close()
+  }
+
+  // MARK: Reading
+
+  package func records(
+    home: HomeReference, collection: String, keys: [RecordKey]
+  ) throws(StorageError) -> [StoredRecord?] {
+    try read { reader, now in
+      if keys.count == 1 {
+        return [try reader.record(home: home, collection: collection, key: keys[0], now: now)]
+      }
+      return try reader.records(home: home, collection: collection, keys: keys, now: now)
+    }
+  }
+
+  package func page(_ request: PageRequest) throws(StorageError) -> RecordPage {
+    try read { reader, now in
+      try reader.connection.snapshot {
+        try reader.page(request, home: reader.homeID(request.home), now: now)
+      }
+    }
+  }
+
+  package func stampedLaw() throws(StorageError) -> (LawReference, ShardLaw) {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        guard
+          let stamp = try reader.connection.rows(
+            "SELECT generation, digest FROM shard",
+            as: { LawReference(generation: $0.integer(0), digest: PolicyDigest(bytes: $0.blob(1))) }
+          ).first
+        else { throw StorageError(.corrupt, "The file of \(identity.place) has no identity.") }
+        return (stamp, try ShardWriter.readLaw(reader.connection))
+      }
+    }
+  }
+
+  /// Reads on one connection, at one time of day.
+  func read<T: Sendable>(
+    _ body: (_ reader: ShardReader, _ now: Int64) throws -> T
+  ) throws(StorageError) -> T {
+    let now = clock.milliseconds
+    return try readers.read { try body($0, now) }
+  }
+
+  package func integrityFindings() throws(StorageError) -> [String] {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        let connection = reader.connection
+        var findings = try connection.rows("PRAGMA integrity_check", as: { $0.text(0) })
+          .filter { $0 != "ok" }
+        let orphans = [
+          "records of a collection that is not of their home's class": """
+          SELECT count(*) FROM record r JOIN home h ON h.id = r.home WHERE NOT EXISTS (
+            SELECT 1 FROM law_collection c
+            WHERE c.collection = r.collection AND c.class = h.class)
+            AND (SELECT generation FROM shard) > 0
+          """,
+          "records of a home that is gone": """
+          SELECT count(*) FROM record r JOIN home h ON h.id = r.home
+          WHERE h.state IN ('absent', 'moved', 'erased')
+          """,
+          "records of no home":
+            "SELECT count(*) FROM record WHERE home NOT IN (SELECT id FROM home)",
+          "labels of no record": """
+          SELECT count(*) FROM label l WHERE NOT EXISTS (
+            SELECT 1 FROM record r, json_each(r.labels) j
+            WHERE r.home = l.home AND r.collection = l.collection AND r.key = l.key
+              AND j.key = l.name AND j.value = l.value)
+          """,
+          "labels that no list finds": """
+          SELECT count(*) FROM record r, json_each(r.labels) j WHERE NOT EXISTS (
+            SELECT 1 FROM label l
+            WHERE l.home = r.home AND l.collection = r.collection AND l.name = j.key
+              AND l.value = j.value AND l.key = r.key)
+          """,
+        ]
+        for (what, query) in orphans.sorted(by: { $0.key < $1.key }) {
+          let count = try connection.integer(query) ?? 0
+          if count > 0 { findings.append("\(count) \(what)") }
+        }
+        return findings
+      }
+    }
+  }
+
+  /// The bytes of the database file, without the WAL.
+  package func fileBytes() throws(StorageError) -> Int {
+    try readers.read { reader in
+      let pages = try reader.connection.integer("PRAGMA page_count") ?? 0
+      return Int(pages) * Connection.pageBytes
+    }
+  }
+}
+
+extension WriteRequest {
+  /// Whether more than one row may change, so that a failure half way must be undone.
+  var isCompound: Bool {
+    guard operations.count == 1, case .put(_, let labels, _) = operations[0].change else {
+      return true
+    }
+    return !labels.isEmpty
+  }
+}

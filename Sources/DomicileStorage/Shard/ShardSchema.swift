@@ -1,0 +1,142 @@
+import DomicileSQLite
+
+/// The tables of a shard. docs/format.md describes them for whoever reads a file by other means.
+enum ShardSchema {
+  /// "DOMS", so that `file` and we know a shard when we see one.
+  static let applicationID: Int64 = 0x444F_4D53
+  static let version: Int64 = 1
+
+  static let sql = """
+    CREATE TABLE shard (
+      one INTEGER PRIMARY KEY CHECK (one = 1),
+      deployment BLOB NOT NULL,
+      name TEXT NOT NULL,
+      region TEXT NOT NULL,
+      country TEXT NOT NULL,
+      accepts TEXT NOT NULL,
+      key_check BLOB NOT NULL,
+      generation INTEGER NOT NULL,
+      digest BLOB NOT NULL,
+      settled INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE law (
+      class TEXT NOT NULL,
+      residence TEXT NOT NULL,
+      considering TEXT NOT NULL,
+      attributes TEXT NOT NULL,
+      PRIMARY KEY (class, residence, considering, attributes)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE law_collection (
+      collection TEXT PRIMARY KEY,
+      class TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE law_attribute (
+      attribute TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE home (
+      id INTEGER PRIMARY KEY,
+      owner BLOB NOT NULL CHECK (length(owner) = 16),
+      class TEXT NOT NULL,
+      alias BLOB NOT NULL,
+      serial INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      tags INTEGER NOT NULL,
+      profile TEXT NOT NULL,
+      UNIQUE (owner, class)
+    ) STRICT;
+    CREATE TABLE record (
+      home INTEGER NOT NULL REFERENCES home (id),
+      collection TEXT NOT NULL,
+      key BLOB NOT NULL,
+      version INTEGER NOT NULL,
+      written INTEGER NOT NULL,
+      expires INTEGER,
+      labels TEXT,
+      value BLOB NOT NULL,
+      PRIMARY KEY (home, collection, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE label (
+      home INTEGER NOT NULL,
+      collection TEXT NOT NULL,
+      name TEXT NOT NULL,
+      value TEXT NOT NULL,
+      key BLOB NOT NULL,
+      PRIMARY KEY (home, collection, name, value, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE change (
+      home INTEGER NOT NULL,
+      collection TEXT NOT NULL,
+      key BLOB NOT NULL,
+      PRIMARY KEY (home, collection, key)
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// Whether nothing was ever made in the database: neither a shard nor anything else.
+  static func isMissing(in connection: Connection) throws -> Bool {
+    try connection.integer("PRAGMA application_id") == 0
+      && connection.integer("PRAGMA user_version") == 0
+      && connection.integer("SELECT count(*) FROM sqlite_schema") == 0
+  }
+
+  /// Makes the tables and the identity, in the transaction that is open.
+  static func create(
+    in connection: Connection, identity: ShardIdentity
+  ) throws {
+    try connection.execute(sql)
+    try connection.run(
+      """
+      INSERT INTO shard (one, deployment, name, region, country, accepts, key_check, generation, digest,
+        settled)
+      VALUES (1, ?, ?, ?, ?, '', ?, 0, x'', 0)
+      """,
+      .blob(identity.deployment), .text(identity.name), .text(identity.region),
+      .text(identity.country), .blob(identity.keyCheck))
+    try connection.execute("PRAGMA application_id = \(applicationID)")
+    try connection.execute("PRAGMA user_version = \(version)")
+  }
+
+  /// Checks that the file is the shard it should be.
+  static func verify(_ connection: Connection, identity: ShardIdentity) throws {
+    let found: ShardIdentity?
+    do {
+      guard try connection.integer("PRAGMA application_id") == applicationID else {
+        throw StorageError(
+          .foreignFile, "The file of \(identity.place) is not a shard. Put the right file back.")
+      }
+      let version = try connection.integer("PRAGMA user_version") ?? 0
+      guard version == Self.version else {
+        throw StorageError(
+          .foreignFile,
+          "The file of \(identity.place) has format \(version); this version of Domicile reads"
+            + " format \(Self.version).")
+      }
+      found = try connection.rows(
+        "SELECT deployment, name, region, country, key_check FROM shard",
+        as: { row in
+          ShardIdentity(
+            deployment: row.blob(0), name: row.text(1), region: row.text(2),
+            country: row.text(3), keyCheck: row.blob(4))
+        }
+      ).first
+    }
+    guard let found, found != identity else {
+      if found != nil { return }
+      throw StorageError(.corrupt, "The file of \(identity.place) has no identity. Restore it.")
+    }
+    guard found.deployment == identity.deployment else {
+      throw StorageError(
+        .foreignFile,
+        "The file of \(identity.place) belongs to another deployment. Put the right file back.")
+    }
+    guard found.keyCheck == identity.keyCheck else {
+      throw StorageError(
+        .wrongKey,
+        "The hash key is not the one that \(identity.place) was made with. Use the right key.")
+    }
+    throw StorageError(
+      .foreignFile,
+      "The file of \(identity.place) in the region \(identity.region) (\(identity.country)) is the"
+        + " shard \(found.name) of the region \(found.region) (\(found.country))."
+        + " Put the right file back.")
+  }
+}

@@ -1,0 +1,103 @@
+package import DomicilePolicy
+
+/// What the layers above ask of a shard, wherever it is: batches are the unit, and no transaction is held open
+/// from one call to the next.
+package protocol ShardStore: Sendable {
+  var identity: ShardIdentity { get }
+
+  /// Makes all changes of a request in one transaction, behind the fence.
+  func write(
+    _ request: WriteRequest, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [RecordOutcome]
+
+  /// The records of some keys, in the order of the keys; nil for those that are not there.
+  func records(
+    home: HomeReference, collection: String, keys: [RecordKey]
+  ) throws(StorageError) -> [StoredRecord?]
+
+  /// A page of a collection's records.
+  func page(_ request: PageRequest) throws(StorageError) -> RecordPage
+
+  /// Stages homes; for each, why not.
+  func stage(
+    _ homes: [HomeStaging], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Opens homes that the directory names; for each, why not.
+  func open(
+    _ homes: [HomeReference], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Drops staged homes, leaving each `absent` with the reference's serial as its token; for each, why not.
+  func drop(
+    _ homes: [HomeReference], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Stamps the shard with a policy, unless it has a later one. Whether the shard has this one now.
+  func raise(
+    to reference: LawReference, law: ShardLaw, accepts: [String],
+    by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
+
+  /// The policy with which the shard is stamped, and its law.
+  func stampedLaw() throws(StorageError) -> (LawReference, ShardLaw)
+
+  /// What the shard holds, by class and profile.
+  func tallies() throws(StorageError) -> [HomeTally]
+
+  /// Homes in the order of their numbers, after a number.
+  func homes(after id: Int64, limit: Int) throws(StorageError) -> [HomeRow]
+
+  /// The home of an owner and class, in whatever state.
+  func home(owner: OwnerKey, dataClass: String) throws(StorageError) -> HomeRow?
+
+  /// What SQLite's own check of the whole file finds; empty for a sound file.
+  func integrityFindings() throws(StorageError) -> [String]
+
+  /// Refuses writes whose deadline passed while they waited. To be called now and then.
+  func expireOverdue()
+
+  /// Writes that wait.
+  var depth: Int { get }
+
+  func close() async
+}
+
+/// Which records a page should hold.
+package struct PageRequest: Sendable {
+  package var home: HomeReference
+  package var collection: String
+  package var range: KeyRange
+  /// A label's name and value that the records must have; nil for all records.
+  package var label: (name: String, value: String)?
+  package var order: RecordOrder
+  package var limit: Int
+  package var after: RecordCursor?
+
+  package init(
+    home: HomeReference, collection: String, range: KeyRange = .all,
+    label: (name: String, value: String)? = nil, order: RecordOrder = .ascending, limit: Int,
+    after: RecordCursor? = nil
+  ) {
+    self.home = home
+    self.collection = collection
+    self.range = range
+    self.label = label
+    self.order = order
+    self.limit = limit
+    self.after = after
+  }
+}
+
+/// The homes of one class and profile in a shard, and what they hold.
+package struct HomeTally: Sendable, Equatable {
+  package let dataClass: String
+  package let profile: ResidencyProfile
+  package let homes: Int64
+  /// Records that have not expired.
+  package let records: Int64
+  /// The bytes of their keys and values.
+  package let bytes: Int64
+  /// Whether the shard's law no longer permits them.
+  package let isBarred: Bool
+}

@@ -1,0 +1,59 @@
+/// An error thrown by the storage layer: a shard, or the directory's file.
+package struct StorageError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure this is; the only part to branch on.
+  package enum Code: String, Sendable {
+    // The fence: nothing was written, and the router's belief is out of date.
+    /// The shard has no such home, or the home has another serial.
+    case moved
+    /// The home is being moved and takes no writes for a moment.
+    case frozen
+    /// The shard's law no longer permits the home's profile; reads and deletions go on.
+    case barred
+    /// The user's tags are of another version.
+    case retagged
+    /// The shard is stamped with another generation or digest.
+    case policyChanged
+    /// The home is staged but not yet open.
+    case notOpen
+
+    // Staging.
+    /// A home with a higher token is already here.
+    case outrun
+
+    // The directory.
+    /// The topology drops or changes a shard that holds placements.
+    case shardInUse
+    /// The policy drops a collection of a class that is placed, or puts it into another class.
+    case collectionInUse
+
+    // The caller's mistakes.
+    case versionMismatch
+    case invalidArgument
+
+    // The shard as a whole.
+    case deadlineExceeded
+    case outcomeUnknown
+    case overloaded
+    case cancelled
+    case closed
+    case diskFull
+    case unavailable
+    case foreignFile
+    case wrongKey
+    case corrupt
+  }
+
+  package let code: Code
+  /// What was refused or failed, why, and what to do next. Holds no stored value.
+  package let message: String
+  /// The error underneath, if any.
+  package let cause: (any Error)?
+
+  package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+    self.code = code
+    self.message = message
+    self.cause = cause
+  }
+
+  package var description: String { "\(code): \(message)" }
+}
