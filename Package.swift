@@ -34,8 +34,10 @@ let package = Package(
   products: [
     .library(name: "Domicile", targets: ["Domicile"]),
     .library(name: "DomicileTesting", targets: ["DomicileTesting"]),
+    .executable(name: "domicile", targets: ["DomicileCLI"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -54,6 +56,13 @@ let package = Package(
         "DomicileDirectory", "DomicileStorage", "DomicilePolicy", "DomicileSQLite", log, metrics,
         lifecycle,
       ]),
+    .executableTarget(
+      name: "DomicileCLI",
+      dependencies: [
+        "Domicile",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "DomicileGettingStarted", dependencies: ["Domicile"], path: "Examples/GettingStarted",
       swiftSettings: settings),
@@ -84,6 +93,7 @@ let package = Package(
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
       ]),
+    testTarget("DomicileCLITests", ["DomicileCLI", "Domicile", "DomicileTesting"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,180 @@
+import ArgumentParser
+import Domicile
+
+struct WhereCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "where", abstract: "Say where a user's data lives, and why it may live there.")
+
+  @OptionGroup var user: UserArgument
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let location = try await router.locate(user.id)
+      if output.json { return try printJSON(location) }
+      let attributes =
+        location.attributes.isEmpty ? "none" : location.attributes.joined(separator: ", ")
+      Terminal.print("residence \(location.residence), attributes: \(attributes)")
+      Terminal.print("alias \(location.alias)")
+      var table = TextTable("class", "region", "country", "shard", "state")
+      for placement in location.placements {
+        table.add(
+          placement.dataClass, placement.region, placement.country, placement.shard,
+          placement.state.rawValue)
+      }
+      table.print()
+      // Classes of the same region for the same reasons are explained once.
+      var groups: [(verdict: Verdict, classes: [String])] = []
+      for placement in location.placements {
+        guard let verdict = placement.verdict else {
+          Terminal.print(
+            "\(placement.dataClass): the policy in force does not know the user's tags or the class"
+          )
+          continue
+        }
+        if let known = groups.firstIndex(where: {
+          $0.verdict.region == verdict.region && $0.verdict.rules == verdict.rules
+        }) {
+          groups[known].classes.append(placement.dataClass)
+        } else {
+          groups.append((verdict, [placement.dataClass]))
+        }
+      }
+      for (verdict, classes) in groups {
+        Terminal.print("\(classes.joined(separator: ", ")): \(verdict.styledOutcome)")
+        for line in verdict.reasons { Terminal.print(line) }
+      }
+    }
+  }
+}
+
+struct PlacementsCommand: AsyncParsableCommand {
+  enum Grouping: String, CaseIterable, ExpressibleByArgument {
+    case region, country, `class`, residence
+
+    func key(_ tally: PlacementTally) -> String {
+      switch self {
+      case .region: tally.region
+      case .country: tally.country
+      case .class: tally.dataClass
+      case .residence: tally.residence
+      }
+    }
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "placements", abstract: "Count homes, records and bytes.")
+
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  @Option(help: "What to group by.")
+  var by: Grouping = .region
+
+  private struct Row: Encodable {
+    let key: String
+    var homes = 0
+    var records = 0
+    var bytes = 0
+    var barredHomes = 0
+  }
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      var rows: [String: Row] = [:]
+      for tally in try await router.placements() {
+        let key = by.key(tally)
+        var row = rows[key] ?? Row(key: key)
+        row.homes += tally.homes
+        row.records += tally.records
+        row.bytes += tally.bytes
+        row.barredHomes += tally.barredHomes
+        rows[key] = row
+      }
+      let sorted = rows.values.sorted { $0.key < $1.key }
+      if output.json { return try printJSON(sorted) }
+      var table = TextTable(by.rawValue, "homes", "records", "bytes", "barred")
+      for row in sorted {
+        table.add(row.key, "\(row.homes)", "\(row.records)", "\(row.bytes)", "\(row.barredHomes)")
+      }
+      table.print()
+    }
+  }
+}
+
+struct ShardsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "shards", abstract: "List the shards and how they are.")
+
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let statuses = try await router.shardStatuses()
+      if output.json { return try printJSON(statuses) }
+      var table = TextTable(
+        "shard", "region", "country", "operator", "accepts", "placements", "policy", "bytes",
+        "state")
+      for status in statuses {
+        table.add(
+          status.shard, status.region, status.country, status.operatedBy,
+          status.accepts.joined(separator: ", "), "\(status.placements)",
+          status.generation.map(String.init) ?? "-", status.fileBytes.map(String.init) ?? "-",
+          Self.state(status))
+      }
+      table.print()
+      for status in statuses where status.isCarried {
+        if let problem = status.problem { Terminal.print("\(status.shard): \(problem)") }
+      }
+    }
+  }
+
+  private static func state(_ status: ShardStatus) -> String {
+    if !status.isCarried { return "elsewhere" }
+    if status.problem != nil { return "down" }
+    return status.isCurrent ? "up" : "behind"
+  }
+}
+
+struct DoctorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Check directory, shards, homes and files against each other.",
+    discussion: "Exit code 1 on any finding.")
+
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let report = try await router.doctor()
+      if output.json {
+        try printJSON(report)
+      } else {
+        Self.print(report, shardsInAll: router.policy.topology.shards.count)
+      }
+      if report.findingCount > 0 { throw ExitCode.failure }
+    }
+  }
+
+  private static func print(_ report: DoctorReport, shardsInAll: Int) {
+    for finding in report.findings {
+      Terminal.print("\(finding.code.rawValue): \(finding.message)")
+    }
+    if report.findingCount > report.findings.count {
+      Terminal.print("and \(report.findingCount - report.findings.count) more")
+    }
+    let findings = report.findingCount == 1 ? "1 finding" : "\(report.findingCount) findings"
+    let state =
+      report.findingCount == 0 ? Terminal.styled("sound", .good) : Terminal.styled(findings, .bad)
+    // A check of a part must not look like one of all.
+    let shards =
+      report.shards == shardsInAll
+      ? "\(shardsInAll) shards" : "\(report.shards) of \(shardsInAll) shards"
+    Terminal.print(
+      "\(state): \(report.users) users, \(report.homes) homes, \(shards);"
+        + " SQLite \(report.sqliteVersion)")
+  }
+}

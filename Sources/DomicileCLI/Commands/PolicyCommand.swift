@@ -1,0 +1,191 @@
+import ArgumentParser
+import Domicile
+import Foundation
+
+struct PolicyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "policy", abstract: "Check, explain and apply the policy.",
+    subcommands: [PolicyCheckCommand.self, PolicyExplainCommand.self, PolicyApplyCommand.self])
+}
+
+struct PolicyCheckCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Check the files of a policy, and say whom it cannot place or serve.")
+
+  @OptionGroup var regions: RegionsOptions
+  @OptionGroup var output: OutputOptions
+
+  private struct Report: Encodable {
+    struct Unplaced: Encodable {
+      let residence: String
+      let outcome: String
+      let dataClasses: [String]
+      let rules: [String]
+    }
+    let policy: String
+    let digest: String
+    let countries: Int
+    let excludedCountries: [String]
+    let regions: Int
+    let shards: Int
+    let unplaced: [Unplaced]
+    let warnings: [String]
+  }
+
+  func run() async throws {
+    let policy = try regions.policy()
+    try await reporting {
+      let report = try report(policy)
+      if output.json { return try printJSON(report) }
+      Terminal.print(
+        "\(Terminal.styled("valid", .good)): policy “\(report.policy)”, digest"
+          + " \(policy.digest.short)")
+      Terminal.print(
+        "\(report.countries) countries, \(report.excludedCountries.count) excluded;"
+          + " \(report.regions) regions, \(report.shards) shards")
+      if !report.unplaced.isEmpty {
+        var table = TextTable("residents of", "are", "data classes", "by")
+        for row in report.unplaced {
+          table.add(
+            row.residence, row.outcome, row.dataClasses.joined(separator: ", "),
+            row.rules.joined(separator: ", "))
+        }
+        table.print()
+      }
+      for warning in report.warnings { Terminal.print("warning: \(warning)") }
+    }
+  }
+
+  private func report(_ policy: ResidencyPolicy) throws -> Report {
+    var unplaced: [Report.Unplaced] = []
+    for country in policy.geography.countries {
+      let profile = ResidencyProfile(residence: country.code)
+      let verdicts = try policy.classes.map { definition in
+        let verdict = try policy.verdict(for: profile, dataClass: definition.name)
+        guard verdict.isAllowed, definition.collections.isEmpty else { return verdict }
+        return try policy.verdict(
+          for: profile, dataClass: definition.name, in: policy.topology.directoryRegion)
+      }.filter { !$0.isAllowed }
+      for (outcome, group) in Dictionary(grouping: verdicts, by: \.outcome).sorted(by: {
+        $0.key.rawValue < $1.key.rawValue
+      }) {
+        var rules: [String] = []
+        for citation in group.flatMap(\.conflict) where !rules.contains(citation.name) {
+          rules.append(citation.name)
+        }
+        unplaced.append(
+          Report.Unplaced(
+            residence: "\(country.code)", outcome: outcome.rawValue,
+            dataClasses: group.map(\.dataClass), rules: rules))
+      }
+    }
+    let today = String(Date().ISO8601Format().prefix(10))
+    return Report(
+      policy: policy.name, digest: "\(policy.digest)",
+      countries: policy.geography.countries.count,
+      excludedCountries: policy.excludedCountries.map(\.description),
+      regions: policy.topology.regions.count, shards: policy.topology.shards.count,
+      unplaced: unplaced,
+      warnings: policy.warnings.map(\.description)
+        + policy.reviewsOverdue(on: today).map {
+          "the review of “\($0.name)” (\($0.line)) was due on \($0.review)"
+        })
+  }
+}
+
+struct PolicyExplainCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Say where data may live, or why it may not.",
+    discussion: """
+      By the policy in force in the data folder, or with --regions by the files of a candidate.
+      Exit code 3 if it may not.
+      """)
+
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  @Option(help: "Decide by the policy of this folder instead of the one in force.")
+  var regions: String?
+
+  @Option(help: "The country of residence, such as DE.")
+  var residence: String
+
+  @Option(
+    name: .customLong("attribute"), parsing: .singleValue,
+    help: "A declared attribute that is set; may be repeated.")
+  var attributes: [String] = []
+
+  @Option(
+    name: .customLong("class"), parsing: .singleValue,
+    help: "The data class; may be repeated. By default all.")
+  var dataClasses: [String] = []
+
+  @Option(help: "Ask about this region. By default: where at all.")
+  var region: String?
+
+  func run() async throws {
+    if let regions {
+      let policy = try RegionsOptions.policy(folder: regions)
+      try await reporting { try explain(policy) }
+    } else {
+      try await deployment.withRouter { router in try explain(router.policy) }
+    }
+  }
+
+  private func explain(_ policy: ResidencyPolicy) throws {
+    let profile = ResidencyProfile(
+      residence: try policy.geography.country(residence), attributes: attributes)
+    let verdicts = try (dataClasses.isEmpty ? policy.classes.map(\.name) : dataClasses).map {
+      try policy.verdict(for: profile, dataClass: $0, in: region ?? policy.onlyRegion(of: $0))
+    }
+    if output.json {
+      try printJSON(verdicts)
+    } else {
+      for verdict in verdicts {
+        Terminal.print(verdict.styledDescription)
+      }
+    }
+    if verdicts.contains(where: { !$0.isAllowed }) { throw ExitCode.refused }
+  }
+}
+
+extension ResidencyPolicy {
+  /// The directory lies in one region; data of any other class may go wherever it is allowed.
+  fileprivate func onlyRegion(of dataClass: String) -> String? {
+    dataClass == "directory" ? topology.directoryRegion : nil
+  }
+}
+
+extension Verdict {
+  var styledOutcome: String { Terminal.styled(outcome.rawValue, isAllowed ? .good : .bad) }
+
+  /// The explanation with its first word coloured.
+  var styledDescription: String {
+    description.replacing("\(outcome.rawValue):", with: "\(styledOutcome):", maxReplacements: 1)
+  }
+}
+
+struct PolicyApplyCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apply", abstract: "Put the policy of a folder in force.",
+    discussion: """
+      Ends with 0 when no write decided under an earlier policy can be committed any more, and with 5 when \
+      shards are pending; those are named, and raised before their next write.
+      """)
+
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var regions: RegionsOptions
+
+  func run() async throws {
+    let policy = try regions.policy()
+    try await deployment.withRouter { router in
+      let application = try await router.apply(policy)
+      Terminal.print(
+        "\(application.isApplied ? "applied" : "pending"): policy generation"
+          + " \(application.generation), digest \(application.digest.short)")
+      try report(pending: application)
+    }
+  }
+}
