@@ -1,0 +1,105 @@
+import Domicile
+import Foundation
+import Logging
+
+/// Our side: a deployment of one region and one shard with its users and records.
+///
+/// That it syncs each commit needs no look from here, nor could one be had, since `synchronous` belongs to a
+/// connection: `DomicileSQLite.Connection` sets FULL when it opens a file, reads it back, and opens nothing
+/// if it is not so. ``Stage`` counts the syncs besides.
+struct Deployment: Sendable {
+  private let router: ResidencyRouter
+  private let users: [UserHandle]
+  private let inbox = RecordCollection(Workload.collection)
+  private let many = RecordCollection(Workload.collectionOfMany)
+  private let keys = (0..<Workload.keysPerUser).map { RecordKey(Workload.key($0)) }
+  private let manyKeys = (0..<Workload.keysPerCall).map { RecordKey(Workload.keyOfMany($0)) }
+
+  init(folder: String) async throws {
+    for (name, text) in Self.texts {
+      let file = URL(filePath: "\(folder)/regions/\(name)")
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(text.utf8).write(to: file)
+    }
+    var options = RouterOptions()
+    options.hashKey = .file(path: "\(folder)/data.key")
+    options.logger = Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }
+    let data = "\(folder)/data"
+    try await ResidencyRouter.initialize(
+      data: data, regions: "\(folder)/regions", options: options)
+    let router = try await ResidencyRouter.open(data: data, options: options)
+    let ids = (0..<Workload.users).map { UserID("user-\($0)") }
+    for admitted in await router.admit(ids.map { Admission(user: $0, residence: "DE") }) {
+      _ = try admitted.get()
+    }
+    var users: [UserHandle] = []
+    for id in ids { users.append(try await router.user(id)) }
+    self.router = router
+    self.users = users
+    try await fill()
+  }
+
+  private func fill() async throws {
+    var draw = Draw(seed: 1)
+    for (number, user) in users.enumerated() {
+      var batch = RecordBatch()
+      for key in keys { batch.put(draw.value(), key: key, in: inbox) }
+      if number < Workload.usersWithManyKeys {
+        for key in manyKeys { batch.put(draw.value(), key: key, in: many) }
+      }
+      try await user.write(batch)
+    }
+  }
+
+  func close() async { await router.close() }
+
+  func put(_ draw: inout Draw) async throws {
+    try await users[draw.user()].put(draw.value(), key: keys[draw.key()], in: inbox)
+  }
+
+  /// The bytes read.
+  func get(_ draw: inout Draw) async throws -> Int {
+    let record = try await users[draw.user()].get(keys[draw.key()], in: inbox)
+    return record?.value.count ?? 0
+  }
+
+  /// The bytes read.
+  func getMany(_ draw: inout Draw) async throws -> Int {
+    let records = try await users[draw.userWithManyKeys()].get(manyKeys, in: many)
+    return records.reduce(0) { $0 + ($1?.value.count ?? 0) }
+  }
+
+  private static let texts = [
+    "policy.yaml": """
+    policy: benchmark
+    classes:
+      messages: {collections: [inbox, threads]}
+      directory: {}
+    rules:
+      - name: eu-at-home
+        residents: EU
+        store: EU
+        reason: A rule, so that there is something to decide.
+    otherwise: {store: anywhere}
+    """,
+    "topology.yaml": """
+    topology: benchmark
+    directory: dublin
+    operators:
+      own: {jurisdictions: [IE]}
+    regions:
+      dublin: {country: IE, operator: own, shards: {dublin-1: {}}}
+    """,
+    "facts/countries.csv": """
+    alpha2,name,sovereign,lat,lon
+    DE,Germany,DE,51.2,10.4
+    IE,Ireland,IE,53.2,-8.0
+    """,
+    "facts/groups.csv": """
+    group,code
+    EU,DE
+    EU,IE
+    """,
+  ]
+}

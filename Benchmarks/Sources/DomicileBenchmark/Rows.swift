@@ -1,0 +1,117 @@
+import Foundation
+
+/// What is measured.
+enum RowKind: String, CaseIterable {
+  case putManyCallers = "put, 64 callers, one shard"
+  case putOneCaller = "put, 1 caller"
+  case get = "get by key, warm"
+  case getMany = "get 64 keys in one call"
+
+  /// Whether it waits for syncs, so that the disk matters.
+  var isWrite: Bool { self == .putManyCallers || self == .putOneCaller }
+
+  var goal: Row.Goal? {
+    switch self {
+    case .putManyCallers: .atLeast(5)
+    case .get: .atMost(2)
+    case .putOneCaller, .getMany: nil
+    }
+  }
+}
+
+/// All sides with their data in one folder, measured on one disk.
+struct Stage {
+  let folder: String
+  let disk: Disk
+  let shim: SyncShim?
+  let plan: Plan
+
+  func measure(_ kind: RowKind) async throws -> Row {
+    let place = "\(folder)/\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: place) }
+    // Ours first: it turns SQLite's memory statistics off for the process, to the good of all sides.
+    let ours = try await Deployment(folder: place)
+    do {
+      let row = try await measure(kind, ours, place)
+      await ours.close()
+      return row
+    } catch {
+      await ours.close()
+      throw error
+    }
+  }
+
+  private func measure(
+    _ kind: RowKind, _ ours: Deployment, _ place: String
+  ) async throws -> Row {
+    switch kind {
+    case .putManyCallers:
+      let table = try GRDBTable(path: "\(place)/grdb.sqlite")
+      let row = try await puts(
+        kind, callers: Workload.callers, baseline: "GRDB", ours.put, table.put)
+      try table.assertDurable()
+      try table.close()
+      return row
+    case .putOneCaller:
+      let table = try RawTable(path: "\(place)/raw.sqlite")
+      return try await puts(kind, callers: 1, baseline: "C API", ours.put) { table.put(&$0) }
+    case .get:
+      let table = try RawTable(path: "\(place)/raw.sqlite")
+      return try await gets(kind, recordsPerCall: 1, ours.get) { table.get(&$0) }
+    case .getMany:
+      let table = try RawTable(path: "\(place)/raw.sqlite")
+      return try await gets(kind, recordsPerCall: Workload.keysPerCall, ours.getMany) {
+        table.getMany(&$0)
+      }
+    }
+  }
+
+  private func puts(
+    _ kind: RowKind, callers: Int, baseline name: String,
+    _ ours: @escaping @Sendable (inout Draw) async throws -> Void,
+    _ baseline: @escaping @Sendable (inout Draw) async throws -> Void
+  ) async throws -> Row {
+    var perSync: (ours: [Double], baseline: [Double]) = ([], [])
+    func rate(
+      _ figures: inout [Double], _ put: @escaping @Sendable (inout Draw) async throws -> Void
+    ) async throws -> Double {
+      let syncs = shim?.syncs ?? 0
+      let start = ContinuousClock.now
+      let rate = try await plan.writesPerSecond(callers: callers, put)
+      let writes = rate * ((ContinuousClock.now - start) / .seconds(1))
+      if let shim { figures.append(writes / Double(shim.syncs - syncs)) }
+      return rate
+    }
+    let figures = try await plan.interleave {
+      try await rate(&perSync.ours, ours)
+    } baseline: {
+      try await rate(&perSync.baseline, baseline)
+    }
+    // One caller's commits can share nothing, nor can GRDB's: less than a sync each is not durable.
+    guard perSync.baseline.allSatisfy({ $0 <= 1.01 }),
+      perSync.ours.allSatisfy({ $0 <= Double(callers) * 1.01 })
+    else { throw BenchmarkError("\(kind.rawValue): somebody commits without a sync") }
+    return Row(
+      what: kind.rawValue, disk: disk, unit: .perSecond, baselineName: name,
+      goal: plan.isSmoke ? nil : kind.goal,
+      ours: figures.ours, baseline: figures.baseline,
+      oursPerSync: perSync.ours.isEmpty ? nil : perSync.ours.median,
+      baselinePerSync: perSync.baseline.isEmpty ? nil : perSync.baseline.median)
+  }
+
+  private func gets(
+    _ kind: RowKind, recordsPerCall: Int,
+    _ ours: (inout Draw) async throws -> Int, _ baseline: (inout Draw) async throws -> Int
+  ) async throws -> Row {
+    let figures = try await plan.interleave {
+      try await plan.nanosecondsPerRecord(inEachCall: recordsPerCall, ours)
+    } baseline: {
+      try await plan.nanosecondsPerRecord(inEachCall: recordsPerCall, baseline)
+    }
+    return Row(
+      what: kind.rawValue, disk: nil, unit: .nanoseconds, baselineName: "C API",
+      goal: plan.isSmoke ? nil : kind.goal,
+      ours: figures.ours, baseline: figures.baseline)
+  }
+}
