@@ -293,6 +293,35 @@ import Testing
     }
   }
 
+  @Test func `a line that is too long is left out whole, and ends an import of CSV`() async throws {
+    let pad = String(repeating: " ", count: 3 << 20)
+    let workspace = try await Workspace.deployed()
+    try workspace.write(
+      Array(
+        #"{"id":"u1","c":"DE"}\#n\#(pad){"id":"victim","c":"US"}\#(pad)\#n{"id":"u2","c":"US"}"#
+          .utf8),
+      to: "people.ndjson")
+    let arguments = "--data data --user id --residence c --rejects rejects"
+    #expect(try await workspace.domicile("import people.ndjson \(arguments)").exitCode == 65)
+    #expect(
+      try workspace.read("rejects/people.bad.csv") == """
+        line,code,reason
+        2,badLine,"longer than 2 MiB, which is more than can be stored"
+
+        """)
+    for (id, exitCode) in [("u1", 0), ("u2", 0), ("victim", 4)] {
+      let found = try await workspace.domicile("where \(id) --data data")
+      #expect(found.exitCode == Int32(exitCode))
+    }
+
+    try workspace.write(Array("id,c\n\(pad)\nvictim,US\n".utf8), to: "people.csv")
+    expect(
+      try await workspace.domicile("import people.csv \(arguments)"),
+      error: "badLine: people.csv:2: longer than 2 MiB, which is more than can be stored\n",
+      exitCode: 65)
+    #expect(try await workspace.domicile("where victim --data data").exitCode == 4)
+  }
+
   @Test func `ids that look alike are different people`() async throws {
     let (workspace, result) = try await imported(
       "id,country,key,note\n\u{E9}x,DE,k,a\ne\u{301}x,DE,k,b\n")
