@@ -109,8 +109,9 @@ public enum HashKeySource: Sendable, Hashable {
     // A link, unlike a renaming, never replaces a key that somebody else made meanwhile.
     let isNamed = unsafe isWritten && (link(draft, path) == 0 || errno == EEXIST)
     _ = unsafe unlink(draft)
-    let parent = (path as NSString).deletingLastPathComponent
-    let folder = unsafe open(parent.isEmpty ? "." : parent, O_RDONLY | O_CLOEXEC)
+    // Foundation's own cannot take the last component of a name of one letter.
+    let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    let folder = unsafe open(parent, O_RDONLY | O_CLOEXEC)
     guard isNamed, folder >= 0 else { return false }
     defer { close(folder) }
     return fsync(folder) == 0

@@ -82,8 +82,8 @@ struct DataFolder: Sendable {
         cause: error)
     }
     // The folder's own name must outlive a power cut as what is committed in it does.
-    let parent = (path as NSString).deletingLastPathComponent
-    let descriptor = unsafe open(parent.isEmpty ? "." : parent, O_RDONLY | O_CLOEXEC)
+    let parent = "\(path)/.."
+    let descriptor = unsafe open(parent, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     fsync(descriptor)
     close(descriptor)
