@@ -27,14 +27,26 @@ void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages) {
   sqlite3_wal_hook(connection, note_wal_pages, pages);
 }
 
-static int set_lock(int descriptor, short type) {
+static int set_lock(int descriptor, int command, short type) {
   struct flock lock;
   memset(&lock, 0, sizeof lock);
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
-  return fcntl(descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  int code;
+  do {
+    code = fcntl(descriptor, command, &lock);
+  } while (code != 0 && errno == EINTR);
+  return code == 0 ? 0 : errno;
 }
 
-int domicile_lock_file(int descriptor) { return set_lock(descriptor, F_WRLCK); }
+int domicile_lock_file(int descriptor) { return set_lock(descriptor, F_OFD_SETLK, F_WRLCK); }
 
-void domicile_unlock_file(int descriptor) { (void)set_lock(descriptor, F_UNLCK); }
+int domicile_wait_for_file(int descriptor) { return set_lock(descriptor, F_OFD_SETLKW, F_WRLCK); }
+
+void domicile_unlock_file(int descriptor) { (void)set_lock(descriptor, F_OFD_SETLK, F_UNLCK); }
+
+int domicile_sqlite_keep_wal_at_close(sqlite3 *connection) {
+  int is_on = 0;
+  int code = sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, &is_on);
+  return code != SQLITE_OK ? code : is_on ? SQLITE_OK : SQLITE_ERROR;
+}

@@ -89,7 +89,7 @@ public struct RouterError: Error, Sendable {
     public static let notInitialized = Code("notInitialized")
     /// There is a deployment in the data folder already.
     public static let alreadyInitialized = Code("alreadyInitialized")
-    /// Another process, or another router of this one, has the data folder open.
+    /// Another process is making a deployment in the data folder.
     public static let inUse = Code("inUse")
     /// The hash key is missing, readable by others, or not the deployment's.
     public static let wrongKey = Code("wrongKey")

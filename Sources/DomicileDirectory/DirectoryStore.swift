@@ -63,6 +63,10 @@ package protocol DirectoryStore: Sendable {
   // The file.
 
   func integrityFindings() throws(StorageError) -> [String]
-  func expireOverdue()
+  func tick()
+
+  /// Brings all that was deleted before this call out of the file and its WAL; the state at the deadline.
+  func purge(by deadline: ContinuousClock.Instant) async -> PurgeState
+  var purgeState: PurgeState { get }
   func close() async
 }

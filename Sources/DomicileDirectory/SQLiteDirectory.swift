@@ -22,18 +22,21 @@ package final class SQLiteDirectory: DirectoryStore {
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       guard try connection.integer("PRAGMA user_version") == 0 else { return }
-      try connection.transaction {
-        try connection.execute(DirectorySchema.sql)
-        try connection.run(
-          """
-          INSERT INTO directory (one, deployment, key_check, serial, generation)
-          VALUES (1, ?, ?, 0, 0)
-          """, .blob(deployment), .blob(key.checkValue))
-        let writer = try DirectoryWriter(connection: connection)
-        try writer.beginBatch()
-        _ = try writer.apply(policy, at: time)
-        try connection.execute("PRAGMA application_id = \(DirectorySchema.applicationID)")
-        try connection.execute("PRAGMA user_version = \(DirectorySchema.version)")
+      try WriterGate(path: path).pass {
+        try connection.transaction {
+          try connection.execute(DirectorySchema.sql)
+          try connection.run(
+            """
+            INSERT INTO directory (one, deployment, key_check, serial, generation)
+            VALUES (1, ?, ?, 0, 0)
+            """, .blob(deployment), .blob(key.checkValue))
+          let writer = try DirectoryWriter(connection: connection)
+          try writer.beginBatch()
+          _ = try writer.apply(policy, at: time)
+          try connection.execute("PRAGMA application_id = \(DirectorySchema.applicationID)")
+          try connection.execute("PRAGMA user_version = \(DirectorySchema.version)")
+        }
+        _ = try connection.truncateWAL(patience: .milliseconds(10))
       }
     }
   }
@@ -74,7 +77,7 @@ package final class SQLiteDirectory: DirectoryStore {
     }
     deployment = identity.0
     keyCheck = identity.1
-    commits = GroupCommit(place: Self.place) { () throws(StorageError) in
+    commits = GroupCommit(path: path, place: Self.place) { () throws(StorageError) in
       try storing(in: Self.place) {
         try DirectoryWriter(connection: Connection(path: path, mode: .writing))
       }
@@ -183,7 +186,13 @@ package final class SQLiteDirectory: DirectoryStore {
     }
   }
 
-  package func expireOverdue() { commits.expireOverdue() }
+  package func tick() { commits.tick() }
+
+  package func purge(by deadline: ContinuousClock.Instant) async -> PurgeState {
+    await commits.purge(by: deadline)
+  }
+
+  package var purgeState: PurgeState { commits.purgeState }
 
   package func close() async {
     await commits.close()

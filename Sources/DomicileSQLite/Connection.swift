@@ -21,6 +21,9 @@ package final class Connection {
 
   private static let configured: Void = domicile_sqlite_configure()
 
+  /// How long a statement waits for a lock that somebody holds past the gate: a tool, or a recovery.
+  private static let busyMilliseconds: Int32 = 5_000
+
   /// The size of a database page in bytes.
   package static let pageBytes = 4096
 
@@ -60,7 +63,7 @@ package final class Connection {
   }
 
   private func configure(_ mode: Mode) throws(SQLiteError) {
-    unsafe sqlite3_busy_timeout(handle, 5_000)
+    unsafe sqlite3_busy_timeout(handle, Self.busyMilliseconds)
     if mode == .creating { try execute("PRAGMA page_size = \(Self.pageBytes)") }
     let settings: [(String, String, String)] = [
       ("journal_mode", "WAL", "wal"), ("synchronous", "FULL", "2"), ("secure_delete", "ON", "1"),
@@ -79,6 +82,8 @@ package final class Connection {
     }
     if mode == .reading { try execute("PRAGMA query_only = ON") }
     unsafe domicile_sqlite_watch_wal(handle, walPagesStorage)
+    let code = unsafe domicile_sqlite_keep_wal_at_close(handle)
+    guard code == SQLITE_OK else { throw error(code, sql: "no checkpoint at close") }
   }
 
   // MARK: Statements
@@ -182,12 +187,35 @@ package final class Connection {
   package var walPages: Int { Int(unsafe walPagesStorage.pointee) }
 
   /// Copies what it can of the WAL into the database without waiting for anybody.
+  ///
+  /// To be called where no other connection, of any process, can commit meanwhile: a commit that begins the WAL
+  /// anew during a checkpoint can corrupt the file (SQLite 3.7.0 to 3.51.2, https://sqlite.org/wal.html).
   package func checkpointPassively() throws(SQLiteError) {
-    let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+    _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+  }
+
+  /// Copies all of the WAL into the database and cuts it to nothing; whether that was possible. A reader of an
+  /// older state, of whatever process, is waited for no longer than `patience`.
+  ///
+  /// To be called where ``checkpointPassively()`` may be.
+  package func truncateWAL(patience: Duration) throws(SQLiteError) -> Bool {
+    // What can be copied while readers read, so that only the last step has to wait for them.
+    _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+    let milliseconds = patience / .milliseconds(1)
+    unsafe sqlite3_busy_timeout(handle, Int32(max(1, min(milliseconds, 60_000))))
+    defer { _ = unsafe sqlite3_busy_timeout(handle, Self.busyMilliseconds) }
+    guard try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) else { return false }
+    unsafe walPagesStorage.pointee = 0
+    return true
+  }
+
+  /// Whether it went through, and was not stopped by somebody who reads.
+  private func checkpoint(_ mode: Int32) throws(SQLiteError) -> Bool {
+    let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
     guard code == SQLITE_OK || code & 0xFF == SQLITE_BUSY else {
       throw error(code, sql: "wal_checkpoint")
     }
-    if code == SQLITE_OK { unsafe walPagesStorage.pointee = 0 }
+    return code == SQLITE_OK
   }
 
   fileprivate func error(_ code: Int32, sql: String) -> SQLiteError {

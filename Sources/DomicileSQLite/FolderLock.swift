@@ -1,7 +1,8 @@
 import CDomicileSQLite
 import Foundation
 
-/// An exclusive lock on a folder, held by a file in it until the value is gone, however the process ends.
+/// An exclusive lock on a folder, for making files in it: held by a file there until the value is gone, however
+/// the process ends.
 package final class FolderLock: Sendable {
   package enum Failure: Error, Sendable {
     case inUse
@@ -10,10 +11,11 @@ package final class FolderLock: Sendable {
 
   private let descriptor: Int32
 
-  package init(file: String) throws(Failure) {
+  /// With `isWaiting` whoever has the lock is waited for; without, they cause ``Failure/inUse``.
+  package init(file: String, isWaiting: Bool = false) throws(Failure) {
     let opened = unsafe open(file, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard opened >= 0 else { throw .cannotOpen(errno: errno) }
-    let code = domicile_lock_file(opened)
+    let code = isWaiting ? domicile_wait_for_file(opened) : domicile_lock_file(opened)
     guard code == 0 else {
       close(opened)
       throw code == EAGAIN || code == EACCES ? .inUse : .cannotOpen(errno: code)

@@ -271,7 +271,7 @@ import Testing
         "fileReadableByOthers: “the data folder” may be read or written by others; run “chmod go=” on it.",
       ])
     let mended = try await workspace.run(
-      URL(filePath: "/usr/bin/env"), ["chmod", "go=", "data", "data/dublin", Self.mumbai])
+      URL(filePath: "/usr/bin/env"), ["chmod", "-R", "go=", "data"])
     #expect(mended.exitCode == 0)
     try await expectFindings(workspace, [])
   }

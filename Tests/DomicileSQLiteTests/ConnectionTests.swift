@@ -144,9 +144,12 @@ import Testing
     let grown = connection.walPages
     #expect(grown > 50)
     try connection.checkpointPassively()
-    #expect(connection.walPages == 0)
     try connection.run("INSERT INTO note VALUES (51, NULL)")
     #expect((1...10).contains(connection.walPages))
+    #expect(try connection.truncateWAL(patience: .milliseconds(1)))
+    #expect(connection.walPages == 0)
+    let wal = try FileManager.default.attributesOfItem(atPath: "\(path)-wal")
+    #expect((wal[.size] as? NSNumber)?.intValue == 0)
   }
 
   @Test func `a reader in the way does not make the copying wait or fail`() throws {

@@ -5,7 +5,8 @@ import Testing
 /// Each job is finished by exactly one: the writer that took it, whoever gave it up, or who refused it.
 @Suite struct CommitQueueTests {
   private func job() -> CommitJob<Void> {
-    CommitJob(deadline: .soon, isCompound: true, perform: { _ in }, finish: { _ in })
+    CommitJob(
+      deadline: .soon, addsData: true, isCompound: true, perform: { _ in }, finish: { _ in })
   }
 
   @Test func `jobs are taken in their order`() {
@@ -74,7 +75,8 @@ import Testing
     let now = ContinuousClock.now
     let jobs = (0..<4).map { second in
       CommitJob<Void>(
-        deadline: now + .seconds(second), isCompound: true, perform: { _ in }, finish: { _ in })
+        deadline: now + .seconds(second), addsData: true, isCompound: true, perform: { _ in },
+        finish: { _ in })
     }
     for job in jobs { #expect(queue.add(job, place: "x") == nil) }
     #expect(queue.abandonOverdue(at: now - .seconds(1)).isEmpty)

@@ -185,7 +185,7 @@ import Testing
     #expect(throws: StorageError.self) { try commits.checkIsSettled() }
     // The next transaction settles it, even if nobody has anything to write.
     while (try? commits.checkIsSettled()) == nil {
-      commits.expireOverdue()
+      commits.tick()
       try await Task.sleep(for: .milliseconds(1))
     }
     await commits.close()
@@ -250,7 +250,8 @@ import Testing
 
   @Test func `a file that cannot be opened refuses each write, and is tried again`() async throws {
     let attempts = Flag()
-    let commits = GroupCommit<Notebook>(place: "the notebook") { () throws(StorageError) in
+    let commits = GroupCommit<Notebook>(path: file.path, place: "the notebook") {
+      () throws(StorageError) in
       guard attempts.isRaised else {
         attempts.raise()
         throw StorageError(.unavailable, "Not mounted.")
@@ -266,7 +267,8 @@ import Testing
   @Test func `a database that another process holds is unavailable, and nothing is written`()
     async throws
   {
-    let commits = GroupCommit<Notebook>(place: "the notebook") { () throws(StorageError) in
+    let commits = GroupCommit<Notebook>(path: file.path, place: "the notebook") {
+      () throws(StorageError) in
       try storing(in: "the notebook") {
         let notebook = try Notebook(path: file.path, edition: 0)
         try notebook.connection.execute("PRAGMA busy_timeout = 0")

@@ -45,9 +45,9 @@ import Testing
     let now = ContinuousClock.now
     let late = await held.submit(by: now + .seconds(100)) { try $0.write(1) }
     let patient = await held.submit(by: now + .seconds(200)) { try $0.write(2) }
-    commits.expireOverdue(at: now + .seconds(99))
+    commits.tick(at: now + .seconds(99))
     #expect(commits.depth == 2)
-    commits.expireOverdue(at: now + .seconds(100))
+    commits.tick(at: now + .seconds(100))
     // The writer is not released yet.
     #expect(await code { try await late.value } == .deadlineExceeded)
     #expect(commits.depth == 1)
@@ -69,7 +69,7 @@ import Testing
       }
     }
     await until { hasBegun.isRaised }
-    commits.expireOverdue(at: .now + .seconds(1_000))
+    commits.tick(at: .now + .seconds(1_000))
     write.cancel()
     mayEnd.signal()
     // It was too late for both: the write went through, and its caller is told so.
@@ -214,7 +214,7 @@ import Testing
       {
         task.cancel()
       }
-      if Int.random(in: 0..<50, using: &random) == 0 { commits.expireOverdue() }
+      if Int.random(in: 0..<50, using: &random) == 0 { commits.tick() }
       if number == 900 { Task { await commits.close() } }
       if Int.random(in: 0..<4, using: &random) == 0 { await Task.yield() }
     }

@@ -17,7 +17,8 @@ import Testing
     self.shard = shard
     var limits = GroupCommit<ShardWriter>.Limits()
     limits.batchDurationMax = .seconds(300)
-    commits = GroupCommit(place: "the shard", limits: limits) { () throws(StorageError) in
+    commits = GroupCommit(path: shard.path, place: "the shard", limits: limits) {
+      () throws(StorageError) in
       try storing(in: "the shard") {
         try ShardWriter(
           connection: Connection(path: shard.path, mode: .writing), identity: TestShard.identity,

@@ -178,13 +178,15 @@ import Testing
     try create()
     let store = try SQLiteShard(path: path, identity: mine)
     _ = try await store.raise(to: .first, law: .ireland, accepts: [], by: .soon)
-    for file in [path, "\(path)-wal", "\(path)-shm"] {
+    let files = ["", "-main", "-next", "-shm", "-wal"].map { "dublin-1.sqlite\($0)" }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == files)
+    for file in files.map({ "\(folder.path)/\($0)" }) {
       let attributes = try FileManager.default.attributesOfItem(atPath: file)
       #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600, "\(file)")
     }
     await store.close()
-    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-    #expect(files == ["dublin-1.sqlite"])
+    // Whoever carries the file away needs no WAL: it is empty.
+    #expect(FileManager.default.contents(atPath: "\(path)-wal") == Data())
   }
 
   @Test func `the file says that it is a shard, of which format`() throws {

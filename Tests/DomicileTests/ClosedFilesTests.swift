@@ -46,45 +46,45 @@ import Testing
       atPath: link, withDestinationPath: deployment.data)
     let router = try await ResidencyRouter.open(data: link, options: deployment.options)
     try await router.admit(UserID("ada"), residence: "DE")
-    let second = try await failure(deployment)
-    #expect(second.code == .inUse)
+    try await deployment.withRouter { second in
+      let location = try await second.locate(UserID("ada"))
+      #expect(location.placements.count == 2)
+    }
     await router.close()
   }
 
-  @Test func `a deployment that is open is in use until it is closed`() async throws {
+  @Test func `a deployment that somebody else is making is in use`() async throws {
     let deployment = try await TemporaryDeployment()
-    let router = try await deployment.open()
-    let error = try await failure(deployment)
-    #expect(error.code == .inUse)
-    #expect(
-      error.message
-        == "Another process has the data folder open. Only one may at a time: stop it first.")
-    let initialized = try await #require(throws: RouterError.self) {
+    let lock = try FolderLock(file: "\(deployment.data)/domicile.lock")
+    let error = try await #require(throws: RouterError.self) {
       try await ResidencyRouter.initialize(
         data: deployment.data, regions: deployment.regions, options: deployment.options)
     }
-    #expect(initialized.code == .inUse)
-    await router.close()
-    try await deployment.withRouter { router in #expect(router.policyGeneration == 1) }
+    #expect(error.code == .inUse)
+    #expect(
+      error.message
+        == "Another process is making a deployment in the data folder. Wait until it has finished.")
+    withExtendedLifetime(lock) {}
   }
 
-  @Test func `a closed deployment is free although a child of the process has its lock file open`()
-    async throws
-  {
+  @Test func `several routers of a process are one`() async throws {
     let deployment = try await TemporaryDeployment()
-    let router = try await deployment.open()
-    // What a child has between fork and exec: the same open file under another descriptor.
-    let copies = try Self.descriptors(of: "\(deployment.data)/domicile.lock").map { dup($0) }
-    defer { for copy in copies { close(copy) } }
-    #expect(copies.count == 1)
-    await router.close()
-    try await deployment.withRouter { router in #expect(router.policyGeneration == 1) }
-  }
-
-  private static func descriptors(of file: String) throws -> [Int32] {
-    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter {
-      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == file
-    }.compactMap { Int32($0) }
+    let first = try await deployment.open()
+    let second = try await deployment.open()
+    try await first.admit(UserID("ada"), residence: "DE")
+    let ada = try await second.user(UserID("ada"))
+    let version = try await ada.put("one".utf8, key: "k", in: .inbox)
+    let same = try await first.user(UserID("ada"))
+    #expect(try await same.get("k", in: .inbox)?.version == version)
+    try await same.delete("k", in: .inbox)
+    #expect(try await ada.get("k", in: .inbox) == nil)
+    await first.close()
+    try await ada.put("two".utf8, key: "k", in: .inbox)
+    await second.close()
+    try await deployment.withRouter { router in
+      let report = try await router.doctor()
+      #expect(report.findings == [])
+    }
   }
 
   // MARK: The directory

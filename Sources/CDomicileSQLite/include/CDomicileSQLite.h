@@ -15,8 +15,15 @@ int domicile_sqlite_bind_text(sqlite3_stmt *statement, int index, const char *by
 /// Keeps `*pages` at the number of pages in the WAL after the last commit of this connection.
 void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages);
 
+/// Makes SQLite leave the WAL as it is when the last connection closes: checkpoints are made by the writers, in
+/// turn. An SQLite result code.
+int domicile_sqlite_keep_wal_at_close(sqlite3 *connection);
+
 /// Takes an exclusive open-file-description lock on a whole file without waiting: 0, or an errno.
 int domicile_lock_file(int descriptor);
+
+/// The same, waiting until it is free.
+int domicile_wait_for_file(int descriptor);
 
 /// Gives the lock up, also where a child between fork and exec has the same open file.
 void domicile_unlock_file(int descriptor);

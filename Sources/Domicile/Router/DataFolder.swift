@@ -95,16 +95,16 @@ struct DataFolder: Sendable {
       ? .file(path: "\(path).key") : .environment(name: "DOMICILE_HASH_KEY")
   }
 
-  /// The lock that keeps other processes, and other routers of this one, out.
-  func lock() throws(RouterError) -> FolderLock {
+  /// The lock of whoever makes files of the deployment. To write in them needs no lock of the folder.
+  func lock(isWaiting: Bool) throws(RouterError) -> FolderLock {
     do {
-      return try FolderLock(file: lockFile)
+      return try FolderLock(file: lockFile, isWaiting: isWaiting)
     } catch {
       switch error {
       case .inUse:
         throw RouterError(
           .inUse,
-          "Another process has the data folder open. Only one may at a time: stop it first.")
+          "Another process is making a deployment in the data folder. Wait until it has finished.")
       case .cannotOpen(let errno):
         throw RouterError(
           .unavailable, "The lock file of the data folder cannot be opened (errno \(errno)).")

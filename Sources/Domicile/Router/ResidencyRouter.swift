@@ -7,7 +7,8 @@ import Synchronization
 
 /// Stores each user's records only where the policy in force allows.
 ///
-/// A router has one data folder open, alone. It decides by the policy in the directory, never by a folder of
+/// Any number of routers, in any number of processes of one machine, may have the same data folder open: they behave as
+/// one. A router decides by the policy in the directory, never by a folder of
 /// texts, and refuses whatever would land in a place that the policy forbids.
 ///
 /// ```swift
@@ -29,12 +30,10 @@ public final class ResidencyRouter: Service, Sendable {
   private struct State {
     var inForce: PolicyInForce
     var cache: RouteCache
-    /// Released last, when everything is closed.
-    var lock: FolderLock?
   }
 
   private init(
-    folder: DataFolder, lock: FolderLock, directory: SQLiteDirectory, key: HashKey,
+    folder: DataFolder, directory: SQLiteDirectory, key: HashKey,
     inForce: PolicyInForce, options: RouterOptions
   ) {
     self.options = options
@@ -46,13 +45,12 @@ public final class ResidencyRouter: Service, Sendable {
     let shards = ShardTable(
       folder: folder, directory: directory, options: options, metrics: metrics)
     self.shards = shards
-    state = Mutex(
-      State(inForce: inForce, cache: RouteCache(usersMax: options.cachedUsersMax), lock: lock))
+    state = Mutex(State(inForce: inForce, cache: RouteCache(usersMax: options.cachedUsersMax)))
     ticker = Task.detached {
       while true {
         do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
-        directory.expireOverdue()
-        for shard in shards.openShards { shard.expireOverdue() }
+        directory.tick()
+        for shard in shards.openShards { shard.tick() }
       }
     }
   }
@@ -79,7 +77,7 @@ public final class ResidencyRouter: Service, Sendable {
     let policy = try routing { try ResidencyPolicy(folder: regions) }
     let folder = try DataFolder(making: data)
     do {
-      let lock = try folder.lock()
+      let lock = try folder.lock(isWaiting: false)
       defer { withExtendedLifetime(lock) {} }
       guard !SQLiteDirectory.exists(path: folder.directoryFile) else {
         throw RouterError(
@@ -109,14 +107,13 @@ public final class ResidencyRouter: Service, Sendable {
 
   /// Opens a deployment.
   ///
-  /// - Throws: ``RouterError`` with ``RouterError/Code/notInitialized``, ``RouterError/Code/inUse``,
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notInitialized``,
   ///   ``RouterError/Code/wrongKey``, or what keeps the directory from being opened. A shard that cannot be
   ///   opened fails those who ask for it, later.
   public static func open(
     data: String, options: RouterOptions = RouterOptions()
   ) async throws(RouterError) -> ResidencyRouter {
     let folder = try DataFolder(existing: data)
-    let lock = try folder.lock()
     return try routing {
       let key = try (options.hashKey ?? folder.defaultKey).read()
       let directory = try SQLiteDirectory(path: folder.directoryFile, key: key)
@@ -124,7 +121,7 @@ public final class ResidencyRouter: Service, Sendable {
       let inForce = PolicyInForce(
         reference: applied.reference, policy: try ResidencyPolicy(files: applied.files))
       return ResidencyRouter(
-        folder: folder, lock: lock, directory: directory, key: key, inForce: inForce,
+        folder: folder, directory: directory, key: key, inForce: inForce,
         options: options)
     }
   }
@@ -134,11 +131,6 @@ public final class ResidencyRouter: Service, Sendable {
     ticker.cancel()
     await shards.close()
     await directory.close()
-    let lock = state.withLock { state in
-      defer { state.lock = nil }
-      return state.lock
-    }
-    withExtendedLifetime(lock) {}
   }
 
   /// Runs until the service group shuts down, then closes.

@@ -73,7 +73,11 @@ final class ShardTable: Sendable {
         let file = folder.shardFile(definition.name, region: region)
         if isNew {
           try folder.makeRegionFolder(region)
-          try SQLiteShard.create(path: file, identity: identity)
+          // Of two processes that make it at once the second finds it made.
+          let lock = try folder.lock(isWaiting: true)
+          try withExtendedLifetime(lock) {
+            try SQLiteShard.create(path: file, identity: identity)
+          }
         }
         var shardOptions = SQLiteShard.Options()
         shardOptions.clock = options.clock

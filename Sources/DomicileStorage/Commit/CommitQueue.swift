@@ -11,6 +11,8 @@ final class CommitJob<Context>: @unchecked Sendable {
   var state = State.new
 
   let deadline: ContinuousClock.Instant
+  /// Whether the work makes the file larger, and so can be refused where there is no room.
+  let addsData: Bool
   /// Whether the work is more than one statement, so that a half of it must be undone.
   let isCompound: Bool
   /// Does the work in the open transaction and keeps the result; throws what must undo it.
@@ -19,11 +21,12 @@ final class CommitJob<Context>: @unchecked Sendable {
   let finish: @Sendable (StorageError?) -> Void
 
   init(
-    deadline: ContinuousClock.Instant, isCompound: Bool,
+    deadline: ContinuousClock.Instant, addsData: Bool, isCompound: Bool,
     perform: @escaping (Context) throws -> Void,
     finish: @escaping @Sendable (StorageError?) -> Void
   ) {
     self.deadline = deadline
+    self.addsData = addsData
     self.isCompound = isCompound
     self.perform = perform
     self.finish = finish
@@ -39,6 +42,8 @@ final class CommitQueue<Context>: @unchecked Sendable {
   /// How many of `jobs` were given up since; they leave it together, now and then.
   private var abandonedCount = 0
   private var isClosing = false
+  /// Whether the writer has something to do beside jobs.
+  private var isAwake = false
   private let jobsMax: Int
 
   init(jobsMax: Int) { self.jobsMax = jobsMax }
@@ -69,11 +74,21 @@ final class CommitQueue<Context>: @unchecked Sendable {
     }
   }
 
-  /// Waits until there is work; false once the queue is closed and empty.
+  /// Waits until there is work, or the writer is woken; false once the queue is closed and empty.
   func waitForWork() -> Bool {
     locked {
-      while jobs.isEmpty && !isClosing { condition.wait() }
-      return !jobs.isEmpty
+      while jobs.isEmpty && !isAwake && !isClosing { condition.wait() }
+      defer { isAwake = false }
+      return !jobs.isEmpty || isAwake
+    }
+  }
+
+  /// Lets the writer go on without jobs.
+  func wake() {
+    locked {
+      guard !isClosing else { return }
+      isAwake = true
+      condition.signal()
     }
   }
 

@@ -26,7 +26,10 @@ package final class SQLiteShard: ShardStore {
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       if try ShardSchema.isMissing(in: connection) {
-        try connection.transaction { try ShardSchema.create(in: connection, identity: identity) }
+        try WriterGate(path: path).pass {
+          try connection.transaction { try ShardSchema.create(in: connection, identity: identity) }
+          _ = try connection.truncateWAL(patience: .milliseconds(10))
+        }
       }
       try ShardSchema.verify(connection, identity: identity)
     }
@@ -50,7 +53,7 @@ package final class SQLiteShard: ShardStore {
       try ShardSchema.verify(Connection(path: path, mode: .writing), identity: identity)
     }
     commits = GroupCommit(
-      place: identity.place, limits: options.limits, observe: options.observe
+      path: path, place: identity.place, limits: options.limits, observe: options.observe
     ) { () throws(StorageError) in
       try storing(in: identity.place) {
         let connection = try Connection(path: path, mode: .writing)
@@ -73,7 +76,9 @@ package final class SQLiteShard: ShardStore {
   package func write(
     _ request: WriteRequest, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [RecordOutcome] {
-    try await commits.commit(by: deadline, isCompound: request.isCompound) { writer in
+    try await commits.commit(
+      by: deadline, addsData: request.addsData, isCompound: request.isCompound
+    ) { writer in
       try writer.write(request)
     }
   }
@@ -107,7 +112,13 @@ package final class SQLiteShard: ShardStore {
     }
   }
 
-  package func expireOverdue() { commits.expireOverdue() }
+  package func tick() { commits.tick() }
+
+  package func purge(by deadline: ContinuousClock.Instant) async -> PurgeState {
+    await commits.purge(by: deadline)
+  }
+
+  package var purgeState: PurgeState { commits.purgeState }
 
   package var depth: Int { commits.depth }
 
@@ -210,6 +221,9 @@ package final class SQLiteShard: ShardStore {
 }
 
 extension WriteRequest {
+  /// Whether the file may grow, so that there must be room.
+  var addsData: Bool { operations.contains(where: \.isPut) }
+
   /// Whether more than one row may change, so that a failure half way must be undone.
   var isCompound: Bool {
     guard operations.count == 1, case .put(_, let labels, _) = operations[0].change else {

@@ -54,8 +54,15 @@ package protocol ShardStore: Sendable {
   /// What SQLite's own check of the whole file finds; empty for a sound file.
   func integrityFindings() throws(StorageError) -> [String]
 
-  /// Refuses writes whose deadline passed while they waited. To be called now and then.
-  func expireOverdue()
+  /// Refuses writes whose deadline passed while they waited, and purges what has waited long. To be called every
+  /// 100 ms or so.
+  func tick()
+
+  /// Brings all that was deleted before this call out of the file and its WAL; the state at the deadline.
+  func purge(by deadline: ContinuousClock.Instant) async -> PurgeState
+
+  /// Whether somebody waits for a purge, and since when.
+  var purgeState: PurgeState { get }
 
   /// Writes that wait.
   var depth: Int { get }

@@ -76,7 +76,7 @@ final class NotebookFile: Sendable {
     limits.batchDurationMax = .seconds(300)
     adjust(&limits)
     return GroupCommit(
-      place: "the notebook", limits: limits,
+      path: path, place: "the notebook", limits: limits,
       observe: { [self] batch in batches.withLock { $0.append(batch.jobs) } },
       open: { [self] () throws(StorageError) in
         let edition = editions.withLock { editions in
