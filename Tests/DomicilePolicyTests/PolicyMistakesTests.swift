@@ -73,7 +73,8 @@ struct Mistake: CustomTestStringConvertible, Sendable {
 
   @Test(
     arguments:
-      Mistake.rules + Mistake.policy + Mistake.tags + Mistake.topology + Mistake.facts)
+      Mistake.rules + Mistake.policy + Mistake.retention + Mistake.tags + Mistake.topology
+      + Mistake.facts)
   func `a mistake is named with its place`(mistake: Mistake) throws {
     #expect(problems(try mistake.texts()) == mistake.says)
   }

@@ -72,7 +72,7 @@ struct PolicyDecoder {
     var classes: [DataClassDefinition] = []
     for (nameReader, value) in reader.entries() ?? [] {
       guard let name = nameReader.name("a data class") else { continue }
-      guard let fields = value.fields(["collections"]) else {
+      guard let fields = value.fields(["collections", "retention"]) else {
         classes.append(DataClassDefinition(name: name, collections: []))
         continue
       }
@@ -91,7 +91,8 @@ struct PolicyDecoder {
         owners[text] = name
         names.append(text)
       }
-      classes.append(DataClassDefinition(name: name, collections: names))
+      let retention = RetentionDecoder.decode(fields["retention"], dataClass: name)
+      classes.append(DataClassDefinition(name: name, collections: names, retention: retention))
     }
     if classes.count > Rulebook.classesMax {
       reader.problem("\(classes.count) data classes; at most \(Rulebook.classesMax) are supported")

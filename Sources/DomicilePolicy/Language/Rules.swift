@@ -68,6 +68,14 @@ struct Exclusion: Sendable {
 public struct DataClassDefinition: Sendable {
   public let name: String
   public let collections: [String]
+  /// How long its records are kept; nil: as their writers ask.
+  public let retention: Retention?
+
+  init(name: String, collections: [String], retention: Retention? = nil) {
+    self.name = name
+    self.collections = collections
+    self.retention = retention
+  }
 }
 
 /// What `policy.yaml` says.

@@ -103,6 +103,8 @@ struct YAMLReader {
     return true
   }
 
+  var isEmptyMapping: Bool { node.mapping?.isEmpty ?? false }
+
   /// A scalar's text, or nothing, without a word about it.
   var quietText: String { node.scalar?.string ?? "" }
 

@@ -134,6 +134,13 @@ public struct ResidencyPolicy: Sendable {
         + " \(sentence(suggestion(for: name, among: classNumbers.keys)))")
   }
 
+  /// How long the records of a class are kept; nil: as their writers ask.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func retention(ofClass name: String) throws(PolicyError) -> Retention? {
+    rulebook.classes[try number(ofClass: name)].retention
+  }
+
   /// The class of a collection.
   ///
   /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``: no class lists the collection.
@@ -169,7 +176,8 @@ public struct ResidencyPolicy: Sendable {
     return regionSets[cell.firstSet + Int(extract(profile.attributes, by: cell.relevant))]
   }
 
-  /// The law of a shard: which profiles it may hold, from the policy and from what the shard accepts.
+  /// The law of a shard: which profiles it may hold, from the policy and from what the shard accepts, and how
+  /// long it keeps what.
   public func law(ofShard shard: ShardDefinition) -> ShardLaw {
     guard let region = topology.regionNumber(shard.region) else { return ShardLaw(rows: []) }
     var rows: [ShardLaw.Row] = []
@@ -195,7 +203,18 @@ public struct ResidencyPolicy: Sendable {
     }
     return ShardLaw(
       rows: rows, collections: Dictionary(collections, uniquingKeysWith: { first, _ in first }),
-      attributes: rulebook.attributes)
+      attributes: rulebook.attributes, retention: retentionLaw)
+  }
+
+  private var retentionLaw: [String: ShardLaw.Retention] {
+    rulebook.classes.reduce(into: [:]) { law, definition in
+      guard let retention = definition.retention else { return }
+      law[definition.name] = ShardLaw.Retention(
+        standardSeconds: retention.standardLimit?.seconds,
+        longestSeconds: retention.longestLimit?.seconds,
+        shortestSeconds: retention.shortestLimit?.seconds,
+        rule: "\(definition.name): \(retention.text)")
+    }
   }
 
   private func names(_ attributes: UInt64) -> [String] {
