@@ -1,5 +1,6 @@
 @_exported public import DomicilePolicy
 import DomicileStorage
+public import Foundation
 
 /// An error thrown by the router.
 public struct RouterError: Error, Sendable {
@@ -13,6 +14,8 @@ public struct RouterError: Error, Sendable {
   public var verdict: Verdict?
   /// Every problem of a policy that is not valid.
   public var problems: [PolicyProblem] = []
+  /// For ``Code/held``: until when; nil where a legal hold has no end.
+  public var heldUntil: Date?
   /// The error underneath, if any. Not for logs.
   public var cause: (any Error)?
 
@@ -59,8 +62,15 @@ public struct RouterError: Error, Sendable {
     /// The directory names a home that its shard does not have.
     public static let homeMissing = Code("homeMissing")
 
+    /// The user, or the class of the user's data, is being erased. Admit again when that is done.
+    public static let erasing = Code("erasing")
+    /// The policy's shortest lifetime or a legal hold keeps the data for now: ``RouterError/heldUntil``.
+    public static let held = Code("held")
+
     // Calls.
 
+    /// The policy does not allow a record of that class to be kept so long, or so short. Nothing was written.
+    public static let lifetimeRefused = Code("lifetimeRefused")
     /// A country, attribute, data class, collection or region that the policy does not know.
     public static let unknownName = Code("unknownName")
     /// Something about a call that can never succeed: too long, too many, of the wrong form.
@@ -119,6 +129,9 @@ extension RouterError {
       case .frozen, .policyChanged, .retagged, .notOpen, .outrun: .deadlineExceeded
       case .barred: .barred
       case .shardInUse: .shardInUse
+      case .lifetimeRefused: .lifetimeRefused
+      case .held: .held
+      case .erasing: .erasing
       case .collectionInUse: .collectionInUse
       case .versionMismatch: .versionMismatch
       case .invalidArgument: .invalidArgument
@@ -134,6 +147,7 @@ extension RouterError {
       case .corrupt: .corrupt
       }
     self.init(code, error.message, region: region, cause: error.cause)
+    heldUntil = error.until.map(Date.init(milliseconds:))
   }
 
   init(_ error: PolicyError) {

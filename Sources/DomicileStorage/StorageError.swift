@@ -1,3 +1,5 @@
+import Foundation
+
 /// An error thrown by the storage layer: a shard, or the directory's file.
 package struct StorageError: Error, Sendable, CustomStringConvertible {
   /// What kind of failure this is; the only part to branch on.
@@ -15,6 +17,12 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
     case policyChanged
     /// The home is staged but not yet open.
     case notOpen
+    /// The policy does not allow that lifetime.
+    case lifetimeRefused
+    /// The policy or a legal hold keeps the record for now.
+    case held
+    /// The user, or the class of the user's data, is being erased.
+    case erasing
 
     // Staging.
     /// A home with a higher token is already here.
@@ -46,14 +54,31 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
   package let code: Code
   /// What was refused or failed, why, and what to do next. Holds no stored value.
   package let message: String
+  /// For `held`: until when; nil where that is not known.
+  package let until: Int64?
   /// The error underneath, if any.
   package let cause: (any Error)?
 
-  package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+  package init(
+    _ code: Code, _ message: String, until: Int64? = nil, cause: (any Error)? = nil
+  ) {
     self.code = code
     self.message = message
+    self.until = until
     self.cause = cause
   }
 
   package var description: String { "\(code): \(message)" }
+}
+
+extension StorageError {
+  init(_ held: HeldData) {
+    let end =
+      held.until.map { "until \(Date(milliseconds: $0).formatted(.iso8601))" }
+      ?? "until that is released"
+    self.init(
+      .held,
+      "The record is held by \(held.rule), \(end); nothing was deleted or replaced. Try again after that.",
+      until: held.until)
+  }
 }

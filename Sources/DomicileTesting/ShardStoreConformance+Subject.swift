@@ -98,7 +98,7 @@ extension ShardStoreConformance {
 
     func put(
       _ key: RecordKey, _ text: String = "v", in collection: String = "inbox",
-      labels: [String: String] = [:], expiry: RecordExpiry = .never,
+      labels: [String: String] = [:], expiry: RecordExpiry = .byDefault,
       if condition: RecordCondition? = nil
     ) throws -> RecordOperation {
       try RecordOperation(

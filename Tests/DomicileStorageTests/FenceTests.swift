@@ -43,7 +43,7 @@ import Testing
       let code: StorageError.Code
       switch state {
       case .active, .copying: return nil
-      case .absent, .moved, .erased: code = .moved
+      case .absent, .moved, .erased, .held: code = .moved
       case .incoming: code = .notOpen
       case .frozen: code = .frozen
       }

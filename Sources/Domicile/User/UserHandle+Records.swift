@@ -26,7 +26,7 @@ extension UserHandle {
   @discardableResult
   public func put(
     _ value: some Sequence<UInt8>, key: RecordKey, in collection: RecordCollection,
-    labels: [String: String] = [:], expires: RecordExpiry = .never,
+    labels: [String: String] = [:], expires: RecordExpiry = .byDefault,
     if condition: RecordCondition? = nil, deadline: Duration? = nil
   ) async throws(RouterError) -> RecordVersion {
     var batch = RecordBatch()
@@ -42,7 +42,7 @@ extension UserHandle {
   @discardableResult
   public func put(
     encoding value: some Encodable & Sendable, key: RecordKey, in collection: RecordCollection,
-    labels: [String: String] = [:], expires: RecordExpiry = .never,
+    labels: [String: String] = [:], expires: RecordExpiry = .byDefault,
     if condition: RecordCondition? = nil, deadline: Duration? = nil
   ) async throws(RouterError) -> RecordVersion {
     try await put(
@@ -208,7 +208,7 @@ public struct RecordBatch: Sendable {
   /// Adds a put; see ``UserHandle/put(_:key:in:labels:expires:if:deadline:)``.
   public mutating func put(
     _ value: some Sequence<UInt8>, key: RecordKey, in collection: RecordCollection,
-    labels: [String: String] = [:], expires: RecordExpiry = .never,
+    labels: [String: String] = [:], expires: RecordExpiry = .byDefault,
     if condition: RecordCondition? = nil
   ) {
     changes.append(

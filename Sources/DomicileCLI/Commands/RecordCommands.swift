@@ -66,7 +66,7 @@ struct PutCommand: AsyncParsableCommand {
       let version = try await user.put(
         bytes, key: RecordKey(record.key), in: RecordCollection(record.collection),
         labels: Dictionary(pairs, uniquingKeysWith: { $1 }),
-        expires: expiresAfter.map { .after($0.duration) } ?? .never, if: condition)
+        expires: expiresAfter.map { .after($0.duration) } ?? .byDefault, if: condition)
       Terminal.print("stored, version \(version)")
     }
   }

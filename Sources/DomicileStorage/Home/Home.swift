@@ -54,6 +54,8 @@ package enum HomeState: String, Sendable, CaseIterable {
   case moved
   /// The user was erased.
   case erased
+  /// The user was erased but for what the policy or a legal hold keeps: it is neither read nor written.
+  case held
 
   /// Whether records may be read here and "not found" is an answer.
   var answersReads: Bool { self == .active || self == .copying }

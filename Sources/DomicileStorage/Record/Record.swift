@@ -67,13 +67,16 @@ public struct StoredRecord: Hashable, Sendable {
 /// How long a record is kept.
 public struct RecordExpiry: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
+    case byDefault
     case never
     case after(Duration)
     case at(Date)
   }
   package let kind: Kind
 
-  /// Until it is deleted.
+  /// As the user has set it for the key, else as the policy says for the data class, else until it is deleted.
+  public static let byDefault = RecordExpiry(kind: .byDefault)
+  /// Until it is deleted, where the policy allows that.
   public static let never = RecordExpiry(kind: .never)
   /// For so long after the write; more than zero.
   public static func after(_ duration: Duration) -> RecordExpiry {

@@ -63,6 +63,8 @@ public enum RecordLimits {
   public static let labelValueBytesMax = 256
   /// Operations of an atomic batch.
   public static let batchOperationsMax = 1_000
+  /// Lifetimes that a user sets for collections and prefixes of one data class.
+  public static let lifetimesMax = 1_000
   /// Records of one page of a list.
   public static let pageRecordsMax = 1_000
 
@@ -102,7 +104,7 @@ public enum RecordLimits {
       throw refuse("A lifetime is longer than zero.")
     case .at(let date) where date.timeIntervalSince1970.isNaN:
       throw refuse("The moment of expiry is not a date.")
-    case .never, .after, .at: break
+    case .byDefault, .never, .after, .at: break
     }
   }
 }
@@ -113,7 +115,7 @@ extension RecordExpiry {
   /// - Throws: ``StorageError`` with `invalidArgument` for a moment that has passed.
   func milliseconds(now: Int64) throws(StorageError) -> Int64? {
     switch kind {
-    case .never: return nil
+    case .byDefault, .never: return nil
     case .after(let duration):
       let (seconds, attoseconds) = duration.components
       // Longer than 30,000 years is longer than the calendar; the sum must not overflow.

@@ -1,13 +1,15 @@
 package import DomicilePolicy
 import DomicileSQLite
 import Foundation
+import Synchronization
 
 /// A shard in a SQLite file of this machine.
 package final class SQLiteShard: ShardStore {
   package let identity: ShardIdentity
-  private let commits: GroupCommit<ShardWriter>
+  let commits: GroupCommit<ShardWriter>
   private let readers: ReaderPool<ShardReader>
   private let clock: WallClock
+  private let anchor: TimeKeeper
 
   package struct Options: Sendable {
     package var clock = WallClock.system
@@ -49,8 +51,19 @@ package final class SQLiteShard: ShardStore {
         "The file of \(identity.place) is missing. Mount its volume or restore the file; a shard that"
           + " held data is never made anew.")
     }
+    let anchor = TimeKeeper()
+    self.anchor = anchor
     try storing(in: identity.place) {
-      try ShardSchema.verify(Connection(path: path, mode: .writing), identity: identity)
+      let connection = try Connection(path: path, mode: .writing)
+      if try connection.integer("PRAGMA user_version") == 1 {
+        try WriterGate(path: path).pass {
+          try connection.transaction { try ShardSchema.upgrade(connection) }
+        }
+      }
+      try ShardSchema.verify(connection, identity: identity)
+      let kept = try connection.rows(
+        "SELECT \(TimeAnchor.columns) FROM shard", as: { TimeAnchor($0, from: 0) })
+      anchor.keep((kept.first ?? .none).anchored(by: options.clock))
     }
     commits = GroupCommit(
       path: path, place: identity.place, limits: options.limits, observe: options.observe
@@ -60,7 +73,8 @@ package final class SQLiteShard: ShardStore {
         try ShardSchema.verify(connection, identity: identity)
         return try ShardWriter(
           connection: connection, identity: identity, clock: options.clock,
-          random: options.random, readGeneration: options.readGeneration)
+          random: options.random, readGeneration: options.readGeneration,
+          keepTime: { anchor.keep($0) })
       }
     }
     readers = ReaderPool(
@@ -162,11 +176,16 @@ package final class SQLiteShard: ShardStore {
     }
   }
 
-  /// Reads on one connection, at one time of day.
+  /// Shard time now, and whether the clock is in doubt.
+  var time: ShardTime { anchor.time(by: clock) }
+
+  package var isClockInDoubt: Bool { time.isInDoubt }
+
+  /// Reads on one connection, at one shard time.
   func read<T: Sendable>(
     _ body: (_ reader: ShardReader, _ now: Int64) throws -> T
   ) throws(StorageError) -> T {
-    let now = clock.milliseconds
+    let now = time.now
     return try readers.read { try body($0, now) }
   }
 
@@ -217,6 +236,15 @@ package final class SQLiteShard: ShardStore {
       let pages = try reader.connection.integer("PRAGMA page_count") ?? 0
       return Int(pages) * Connection.pageBytes
     }
+  }
+}
+
+/// The anchor of shard time that this process last saw in the file.
+private final class TimeKeeper: Sendable {
+  private let anchor = Mutex(TimeAnchor.none)
+  func keep(_ next: TimeAnchor) { anchor.withLock { $0 = next } }
+  func time(by clock: WallClock) -> ShardTime {
+    ShardTime(anchor.withLock { $0 }, clock: clock)
   }
 }
 

@@ -4,9 +4,10 @@ import DomicileSQLite
 enum ShardSchema {
   /// "DOMS", so that `file` and we know a shard when we see one.
   static let applicationID: Int64 = 0x444F_4D53
-  static let version: Int64 = 1
+  static let version: Int64 = 2
 
-  static let sql = """
+  /// Format 1, to which ``secondFormat`` adds.
+  private static let firstFormat = """
     CREATE TABLE shard (
       one INTEGER PRIMARY KEY CHECK (one = 1),
       deployment BLOB NOT NULL,
@@ -71,6 +72,39 @@ enum ShardSchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// What format 2 adds: shard time, retention, lifetimes and legal holds.
+  private static let secondFormat = """
+    ALTER TABLE shard ADD COLUMN high_water INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE shard ADD COLUMN anchor_time INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE shard ADD COLUMN anchor_since_start INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE shard ADD COLUMN anchor_run TEXT NOT NULL DEFAULT '';
+    ALTER TABLE shard ADD COLUMN anchor_doubtful INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE home ADD COLUMN lifetimes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE home ADD COLUMN holds INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE law_retention (
+      class TEXT PRIMARY KEY,
+      standard INTEGER,
+      longest INTEGER,
+      shortest INTEGER,
+      rule TEXT NOT NULL,
+      fitted INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE lifetime (
+      home INTEGER NOT NULL,
+      collection TEXT NOT NULL,
+      prefix BLOB NOT NULL,
+      seconds INTEGER,
+      PRIMARY KEY (home, collection, prefix)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hold (
+      home INTEGER NOT NULL,
+      name TEXT NOT NULL,
+      until INTEGER,
+      PRIMARY KEY (home, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX record_expiry ON record (expires) WHERE expires IS NOT NULL;
+    """
+
   /// Whether nothing was ever made in the database: neither a shard nor anything else.
   static func isMissing(in connection: Connection) throws -> Bool {
     try connection.integer("PRAGMA application_id") == 0
@@ -82,7 +116,8 @@ enum ShardSchema {
   static func create(
     in connection: Connection, identity: ShardIdentity
   ) throws {
-    try connection.execute(sql)
+    try connection.execute(firstFormat)
+    try connection.execute(secondFormat)
     try connection.run(
       """
       INSERT INTO shard (one, deployment, name, region, country, accepts, key_check, generation, digest,
@@ -92,6 +127,15 @@ enum ShardSchema {
       .blob(identity.deployment), .text(identity.name), .text(identity.region),
       .text(identity.country), .blob(identity.keyCheck))
     try connection.execute("PRAGMA application_id = \(applicationID)")
+    try connection.execute("PRAGMA user_version = \(version)")
+  }
+
+  /// Brings a shard of an earlier format to this one, in the transaction that is open.
+  static func upgrade(_ connection: Connection) throws {
+    guard try connection.integer("PRAGMA application_id") == applicationID,
+      try connection.integer("PRAGMA user_version") == 1
+    else { return }
+    try connection.execute(secondFormat)
     try connection.execute("PRAGMA user_version = \(version)")
   }
 

@@ -64,6 +64,41 @@ package protocol ShardStore: Sendable {
   /// Whether somebody waits for a purge, and since when.
   var purgeState: PurgeState { get }
 
+  /// Erases a home: stamps it, then deletes its records. Repeating it after a failure goes on; a purge makes it
+  /// physical. Throws `outrun` if the home has a higher token.
+  func erase(
+    _ erasure: HomeErasure, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasedHome
+
+  /// Deletes a range of records of an open home, but for what is held.
+  func erase(
+    _ request: RangeErasure, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasedRecords
+
+  /// Keeps a user's lifetime, and fits what is stored to it.
+  func setLifetime(
+    _ request: LifetimeRequest, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError)
+
+  /// Puts homes under a legal hold until a time, in milliseconds since 1970, or without end; for each, why not.
+  func hold(
+    _ homes: [HomeReference], name: String, until: Int64?, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Ends a legal hold on homes; for each, why not.
+  func release(
+    _ homes: [HomeReference], name: String, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Deletes what has expired, fits what is stored to a changed policy, and purges.
+  func sweep(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Sweep
+
+  /// Whether nothing is swept, because the clock differs from what is known of the time.
+  var isClockInDoubt: Bool { get }
+
+  /// Takes the clock for right.
+  func acceptClock(by deadline: ContinuousClock.Instant) async throws(StorageError)
+
   /// Writes that wait.
   var depth: Int { get }
 

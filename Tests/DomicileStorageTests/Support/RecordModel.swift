@@ -53,7 +53,7 @@ struct RecordModel {
       case .put(let value, let labels, let expiry):
         var expires: Int64?
         switch expiry.kind {
-        case .never: break
+        case .byDefault, .never: break
         case .after(let duration): expires = now + max(1, duration.milliseconds)
         case .at(let date):
           guard date.milliseconds > now else {

@@ -1,0 +1,96 @@
+import DomicileSQLite
+
+extension ShardWriter {
+  // MARK: Homes
+
+  /// Stages a home as incoming, over nothing or over a row with a lower or equal token, and only if the law
+  /// permits it.
+  func stage(_ staging: HomeStaging, law reference: LawReference) throws -> StorageError? {
+    let home = staging.home
+    guard isInForce(reference) else { return refusal(.policyChanged) }
+    guard permits(profile: "\(staging.profile)", dataClass: home.dataClass) else {
+      return refusal(.barred)
+    }
+    if let old = try homeRow(home.owner, home.dataClass) {
+      // The same token means the same staging, which may already have been opened.
+      guard old.serial <= home.serial else { return outrun }
+      switch old.state {
+      case .absent, .incoming: break
+      case .erased where old.serial < home.serial: break
+      case .active where old.serial == home.serial: return nil
+      default: return outrun
+      }
+    }
+    try connection.run(
+      """
+      INSERT INTO home (owner, class, alias, serial, state, tags, profile)
+      VALUES (?, ?, ?, ?, 'incoming', ?, ?)
+      ON CONFLICT (owner, class) DO UPDATE SET alias = excluded.alias, serial = excluded.serial,
+        state = excluded.state, tags = excluded.tags, profile = excluded.profile
+      """,
+      .blob(home.owner.bytes), .text(home.dataClass), .blob(staging.alias.bytes),
+      .integer(home.serial), .integer(home.tags), .text("\(staging.profile)"))
+    return nil
+  }
+
+  /// Opens a home that the directory names, at exactly the directory's serial.
+  func open(_ home: HomeReference) throws -> StorageError? {
+    try connection.run(
+      """
+      UPDATE home SET state = 'active'
+      WHERE owner = ? AND class = ? AND serial = ? AND state = 'incoming'
+      """,
+      .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial))
+    if connection.changes == 1 { return nil }
+    let row = try homeRow(home.owner, home.dataClass)
+    guard let row, row.serial == home.serial, row.state.answersReads else {
+      return refusal(.moved)
+    }
+    return nil
+  }
+
+  /// Drops a staged home, leaving a row `absent` with the token; a row is made where there is none.
+  func drop(_ home: HomeReference) throws -> StorageError? {
+    if let old = try homeRow(home.owner, home.dataClass) {
+      guard old.serial <= home.serial, old.state == .absent || old.state == .incoming else {
+        return outrun
+      }
+    }
+    try connection.run(
+      """
+      INSERT INTO home (owner, class, alias, serial, state, tags, profile)
+      VALUES (?, ?, x'', ?, 'absent', 0, '')
+      ON CONFLICT (owner, class) DO UPDATE SET alias = x'', serial = excluded.serial,
+        state = 'absent', tags = 0, profile = ''
+      """,
+      .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial))
+    return nil
+  }
+
+  /// What the writer needs of a home's row.
+  struct HomeInfo {
+    let id: Int64
+    let serial: Int64
+    let state: HomeState
+    let hasHolds: Bool
+    /// Whether there may be records of it.
+    var hasRecords: Bool { state != .absent && state != .erased }
+  }
+
+  func homeRow(_ owner: OwnerKey, _ dataClass: String) throws -> HomeInfo? {
+    try selectHome.bind(1, owner.bytes)
+    try selectHome.bind(2, dataClass)
+    defer { selectHome.reset() }
+    guard try selectHome.step() else { return nil }
+    guard let state = HomeState(rawValue: selectHome.text(2)) else {
+      throw StorageError(.corrupt, "A home of \(identity.place) has no known state.")
+    }
+    return HomeInfo(
+      id: selectHome.integer(0), serial: selectHome.integer(1), state: state,
+      hasHolds: selectHome.integer(6) != 0)
+  }
+
+  var outrun: StorageError {
+    StorageError(.outrun, "Another admission of this user went ahead; nothing was written.")
+  }
+}

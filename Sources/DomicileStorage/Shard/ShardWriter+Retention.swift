@@ -1,0 +1,277 @@
+import DomicilePolicy
+import DomicileSQLite
+
+/// How long records are kept: the policy's limits, users' lifetimes, legal holds.
+extension ShardWriter {
+  // MARK: Lifetimes
+
+  /// When a record that is written now expires, in shard time; nil for never.
+  ///
+  /// - Throws: ``StorageError`` with `lifetimeRefused` if what is asked for is outside what the policy says.
+  func expires(
+    _ expiry: RecordExpiry, _ operation: RecordOperation, home: FencedHome
+  ) throws -> Int64? {
+    let retention = law.retention[home.dataClass]
+    if case .byDefault = expiry.kind {
+      if home.hasLifetimes, let wish = try lifetime(operation, home: home.id) {
+        // The law may have changed since the user set it.
+        return fitted(wish.seconds.map { now + $0 * 1000 }, written: now, retention)
+      }
+      return retention?.standardSeconds.map { now + $0 * 1000 }
+    }
+    let expires = try expiry.milliseconds(now: now)
+    guard fitted(expires, written: now, retention) == expires else {
+      throw refusedLifetime(retention)
+    }
+    return expires
+  }
+
+  private func refusedLifetime(_ retention: ShardLaw.Retention?) -> StorageError {
+    StorageError(
+      .lifetimeRefused,
+      "The policy does not allow that lifetime: \(retention?.rule ?? ""). Nothing was written. Ask for one within"
+        + " these limits.")
+  }
+
+  /// The nearest moment that the policy allows.
+  private func fitted(
+    _ expires: Int64?, written: Int64, _ retention: ShardLaw.Retention?
+  ) -> Int64? {
+    var result = expires
+    if let longest = retention?.longestSeconds {
+      result = min(result ?? .max, written + longest * 1000)
+    }
+    if let shortest = retention?.shortestSeconds, let moment = result {
+      result = max(moment, written + shortest * 1000)
+    }
+    return result
+  }
+
+  private struct Lifetime {
+    /// Nil: until the record is deleted.
+    let seconds: Int64?
+  }
+
+  /// What the user has set for the longest prefix of a key.
+  private func lifetime(_ operation: RecordOperation, home: Int64) throws -> Lifetime? {
+    try connection.rows(
+      """
+      SELECT seconds FROM lifetime
+      WHERE home = ?1 AND collection = ?2 AND substr(?3, 1, length(prefix)) = prefix
+      ORDER BY length(prefix) DESC LIMIT 1
+      """, .integer(home), .text(operation.collection), .blob(operation.key),
+      as: { Lifetime(seconds: $0.integerIfPresent(0)) }
+    ).first
+  }
+
+  /// Keeps a user's lifetime for a collection or the keys with a prefix, or forgets it; what is stored is fitted to it by
+  /// ``fitLifetimes(_:after:limit:)``.
+  func setLifetime(_ request: LifetimeRequest) throws {
+    let home = try fence(
+      request.home, law: request.law, collections: [request.collection], isPut: true)
+    let retention = law.retention[home.dataClass]
+    if case .seconds(let seconds) = request.lifetime {
+      let wish = seconds.map { now + $0 * 1000 }
+      guard fitted(wish, written: now, retention) == wish else { throw refusedLifetime(retention) }
+      try connection.run(
+        """
+        INSERT INTO lifetime (home, collection, prefix, seconds) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET seconds = excluded.seconds
+        """, .integer(home.id), .text(request.collection), .blob(request.prefix),
+        seconds.map(SQLValue.integer) ?? .null)
+    } else {
+      try connection.run(
+        "DELETE FROM lifetime WHERE home = ? AND collection = ? AND prefix = ?", .integer(home.id),
+        .text(request.collection), .blob(request.prefix))
+    }
+    let count = try connection.integer(
+      "SELECT count(*) FROM lifetime WHERE home = ?", .integer(home.id))
+    guard let count, count <= RecordLimits.lifetimesMax else {
+      throw StorageError(
+        .invalidArgument,
+        "A user sets at most \(RecordLimits.lifetimesMax) lifetimes a class; nothing was changed. Take one back"
+          + " first.")
+    }
+    try connection.run(
+      "UPDATE home SET lifetimes = ? WHERE id = ?", .integer(count), .integer(home.id))
+  }
+
+  /// Gives stored records, some at a time in the order of keys, the lifetime that they would have if they were written
+  /// now, counted from when they were. The last key it looked at; nil at the end.
+  func fitLifetimes(
+    _ request: LifetimeRequest, after key: [UInt8], limit: Int
+  ) throws -> [UInt8]? {
+    let home = try fence(
+      request.home, law: request.law, collections: [request.collection], isPut: true)
+    let retention = law.retention[home.dataClass]
+    let (_, upper) = KeyRange.prefix(RecordKey(request.prefix)).bounds
+    let rows = try connection.rows(
+      """
+      SELECT key, written, expires FROM record
+      WHERE home = ?1 AND collection = ?2 AND key > ?3 AND key >= ?4 AND (?5 IS NULL OR key < ?5)
+        AND (expires IS NULL OR expires > ?6)
+      ORDER BY key LIMIT ?7
+      """, .integer(home.id), .text(request.collection), .blob(key), .blob(request.prefix),
+      upper.map(SQLValue.blob) ?? .null, .integer(now), .integer(Int64(limit)),
+      as: { (key: $0.blob(0), written: $0.integer(1), expires: $0.integerIfPresent(2)) })
+    for row in rows {
+      let operation = try RecordOperation(
+        .delete, collection: request.collection, key: RecordKey(row.key))
+      let wish =
+        try home.hasLifetimes
+        ? lifetime(operation, home: home.id) : nil
+      let seconds = wish.map(\.seconds) ?? retention?.standardSeconds
+      let expires = fitted(
+        seconds.map { row.written + $0 * 1000 }, written: row.written, retention)
+      if expires != row.expires {
+        try set(expires: expires, home: home.id, request.collection, row.key)
+        if home.isCopying {
+          try note(home: home.id, collection: request.collection, key: row.key)
+        }
+      }
+    }
+    return rows.count == limit ? rows.last?.key : nil
+  }
+
+  private func set(
+    expires: Int64?, home: Int64, _ collection: String, _ key: [UInt8]
+  ) throws {
+    try connection.run(
+      "UPDATE record SET expires = ? WHERE home = ? AND collection = ? AND key = ?",
+      expires.map(SQLValue.integer) ?? .null, .integer(home), .text(collection), .blob(key))
+  }
+
+  // MARK: A changed policy
+
+  /// Fits the records of classes whose retention has changed to it, some at a time. Whether there is more to do.
+  func fitToLaw(limit: Int) throws -> Bool {
+    guard
+      let (dataClass, cursor) = try connection.rows(
+        "SELECT class, fitted FROM law_retention WHERE fitted IS NOT NULL LIMIT 1",
+        as: { ($0.text(0), $0.integer(1)) }
+      ).first, let retention = law.retention[dataClass]
+    else { return false }
+    let rows = try connection.rows(
+      """
+      SELECT r.home, r.collection, r.key, r.written, r.expires, h.state = 'copying'
+      FROM home h JOIN record r ON r.home = h.id
+      WHERE h.id >= ?1 AND h.class = ?2 AND h.state IN ('active', 'copying') AND (
+        ?3 IS NOT NULL AND (r.expires IS NULL OR r.expires > r.written + ?3)
+        OR ?4 IS NOT NULL AND r.expires < r.written + ?4)
+      ORDER BY h.id LIMIT ?5
+      """, .integer(cursor), .text(dataClass),
+      retention.longestSeconds.map { .integer($0 * 1000) } ?? .null,
+      retention.shortestSeconds.map { .integer($0 * 1000) } ?? .null, .integer(Int64(limit)),
+      as: { row in
+        (
+          home: row.integer(0), collection: row.text(1), key: row.blob(2), written: row.integer(3),
+          expires: row.integerIfPresent(4), isCopying: row.integer(5) != 0
+        )
+      })
+    for row in rows {
+      let expires = fitted(row.expires, written: row.written, retention)
+      if expires != row.expires {
+        try set(expires: expires, home: row.home, row.collection, row.key)
+        if row.isCopying { try note(home: row.home, collection: row.collection, key: row.key) }
+      }
+    }
+    try connection.run(
+      "UPDATE law_retention SET fitted = ? WHERE class = ?",
+      rows.count == limit ? .integer(rows[rows.count - 1].home) : .null, .text(dataClass))
+    return true
+  }
+
+  // MARK: What is held
+
+  /// Refuses to delete or replace what the policy or a legal hold still holds.
+  ///
+  /// - Throws: ``StorageError`` with `held`, until when and under which rule.
+  func checkMayGo(written: Int64, home: FencedHome) throws {
+    let hold = home.hasHolds ? try self.hold(on: home.id) : nil
+    guard let held = hold ?? heldByLaw(written: written, dataClass: home.dataClass) else { return }
+    throw StorageError(held)
+  }
+
+  func heldByLaw(written: Int64, dataClass: String) -> HeldData? {
+    guard let retention = law.retention[dataClass], let seconds = retention.shortestSeconds,
+      written + seconds * 1000 > now
+    else { return nil }
+    return HeldData(until: written + seconds * 1000, rule: retention.rule)
+  }
+
+  /// The legal hold that ends last.
+  func hold(on home: Int64) throws -> HeldData? {
+    try connection.rows(
+      """
+      SELECT name, until FROM hold WHERE home = ? AND (until IS NULL OR until > ?)
+      ORDER BY until IS NULL DESC, until DESC LIMIT 1
+      """, .integer(home), .integer(now),
+      as: { HeldData(until: $0.integerIfPresent(1), rule: "the legal hold “\($0.text(0))”") }
+    ).first
+  }
+
+  /// Puts a home under a legal hold, or changes when that ends. Why not, if it cannot be.
+  func hold(_ home: HomeReference, name: String, until: Int64?) throws -> StorageError? {
+    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial else {
+      return refusal(.moved)
+    }
+    try connection.run(
+      """
+      INSERT INTO hold (home, name, until) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET until = excluded.until
+      """, .integer(row.id), .text(name), until.map(SQLValue.integer) ?? .null)
+    try countHolds(row.id)
+    return nil
+  }
+
+  /// Ends a legal hold; there may be none.
+  func release(_ home: HomeReference, name: String) throws -> StorageError? {
+    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial else {
+      return refusal(.moved)
+    }
+    try connection.run(
+      "DELETE FROM hold WHERE home = ? AND name = ?", .integer(row.id), .text(name))
+    try countHolds(row.id)
+    return nil
+  }
+
+  private func countHolds(_ home: Int64) throws {
+    try connection.run(
+      "UPDATE home SET holds = (SELECT count(*) FROM hold WHERE home = ?1) WHERE id = ?1",
+      .integer(home))
+  }
+}
+
+/// Why data may not go yet.
+package struct HeldData: Sendable, Equatable {
+  /// Milliseconds since 1970; nil: until somebody ends the legal hold.
+  package let until: Int64?
+  /// As the policy says, or the name of the legal hold.
+  package let rule: String
+}
+
+/// A lifetime that a user sets for what is stored under a prefix, and for what will be.
+package struct LifetimeRequest: Sendable {
+  package enum Lifetime: Sendable, Equatable {
+    /// As the policy says.
+    case byDefault
+    /// Nil: until the record is deleted.
+    case seconds(Int64?)
+  }
+  package let home: HomeReference
+  package let law: LawReference
+  package let collection: String
+  /// Empty: the whole collection.
+  package let prefix: [UInt8]
+  package let lifetime: Lifetime
+
+  package init(
+    home: HomeReference, law: LawReference, collection: String, prefix: [UInt8], lifetime: Lifetime
+  ) {
+    self.home = home
+    self.law = law
+    self.collection = collection
+    self.prefix = prefix
+    self.lifetime = lifetime
+  }
+}
