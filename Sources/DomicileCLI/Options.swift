@@ -22,6 +22,8 @@ struct DeploymentOptions: ParsableArguments {
 
   var routerOptions: RouterOptions {
     var options = RouterOptions()
+    // A command is over before there is anything to sweep; “domicile sweep” does it on purpose.
+    options.sweepInterval = nil
     options.hashKey = keyFile.map(HashKeySource.file(path:))
     options.carriedRegions = carried.isEmpty ? nil : Set(carried)
     // What a command has to say it prints.

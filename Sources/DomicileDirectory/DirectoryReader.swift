@@ -9,7 +9,7 @@ final class DirectoryReader {
   private let selectUser: Statement
   private let selectPolicy: Statement
 
-  private static let columns = "u.id, u.owner, u.alias, u.tags, u.profile"
+  private static let columns = "u.id, u.owner, u.alias, u.tags, u.profile, u.erasing"
   private static let joined = """
     , p.class, s.name, p.serial, p.state
     FROM user u LEFT JOIN placement p ON p.user = u.id LEFT JOIN shard s ON s.id = p.shard
@@ -59,18 +59,18 @@ final class DirectoryReader {
     while try rows.step() {
       let id = rows.integer(0)
       var placements = entries.last?.id == id ? entries.removeLast().placements : []
-      if !rows.isNull(5) {
-        guard let state = Placement.State(rawValue: rows.text(8)) else { throw unreadable(id) }
+      if !rows.isNull(6) {
+        guard let state = Placement.State(rawValue: rows.text(9)) else { throw unreadable(id) }
         placements.append(
           Placement(
-            dataClass: rows.text(5), shard: rows.text(6), serial: rows.integer(7), state: state))
+            dataClass: rows.text(6), shard: rows.text(7), serial: rows.integer(8), state: state))
       }
       guard let owner = OwnerKey(bytes: rows.blob(1)), let profile = ResidencyProfile(rows.text(4))
       else { throw unreadable(id) }
       entries.append(
         UserEntry(
           id: id, owner: owner, alias: OwnerAlias(bytes: rows.blob(2)), tags: rows.integer(3),
-          profile: profile, placements: placements))
+          profile: profile, isErasing: !rows.isNull(5), placements: placements))
     }
     return entries
   }

@@ -5,9 +5,10 @@ import DomicileStorage
 enum DirectorySchema {
   /// "DOMD".
   static let applicationID: Int64 = 0x444F_4D44
-  static let version: Int64 = 1
+  static let version: Int64 = 2
 
-  static let sql = """
+  /// Format 1, to which ``secondFormat`` adds.
+  private static let firstFormat = """
     CREATE TABLE directory (
       one INTEGER PRIMARY KEY CHECK (one = 1),
       deployment BLOB NOT NULL,
@@ -54,4 +55,54 @@ enum DirectorySchema {
       PRIMARY KEY (user, class)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// What format 2 adds: erasures, tombstones and legal holds. A check of a column cannot be altered, so the table of
+  /// placements is made anew.
+  private static let secondFormat = """
+    ALTER TABLE user ADD COLUMN erasing INTEGER;
+    ALTER TABLE user ADD COLUMN erasure_due INTEGER;
+    CREATE INDEX user_erasure ON user (erasure_due) WHERE erasure_due IS NOT NULL;
+    ALTER TABLE placement RENAME TO placement_1;
+    CREATE TABLE placement (
+      user INTEGER NOT NULL REFERENCES user (id),
+      class TEXT NOT NULL,
+      shard INTEGER NOT NULL REFERENCES shard (id),
+      serial INTEGER NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('admitting', 'placed', 'erasing')),
+      PRIMARY KEY (user, class)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO placement SELECT * FROM placement_1;
+    DROP TABLE placement_1;
+    CREATE TABLE tombstone (
+      alias BLOB PRIMARY KEY CHECK (length(alias) = 16),
+      serial INTEGER NOT NULL,
+      erased INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hold (
+      user INTEGER NOT NULL REFERENCES user (id),
+      class TEXT NOT NULL,
+      name TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      placed INTEGER NOT NULL,
+      until INTEGER,
+      PRIMARY KEY (user, class, name)
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// Makes the tables, in the transaction that is open.
+  static func create(in connection: Connection) throws(SQLiteError) {
+    try connection.execute(firstFormat)
+    try connection.execute(secondFormat)
+    try connection.execute("PRAGMA application_id = \(applicationID)")
+    try connection.execute("PRAGMA user_version = \(version)")
+  }
+
+  /// Brings a directory of an earlier format to this one, in the transaction that is open.
+  static func upgrade(_ connection: Connection) throws {
+    guard try connection.integer("PRAGMA application_id") == applicationID,
+      try connection.integer("PRAGMA user_version") == 1
+    else { return }
+    try connection.execute(secondFormat)
+    try connection.execute("PRAGMA user_version = \(version)")
+  }
 }

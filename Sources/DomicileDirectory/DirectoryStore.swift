@@ -60,6 +60,40 @@ package protocol DirectoryStore: Sendable {
     _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?]
 
+  // Erasures.
+
+  /// Notes that a user, or some classes of the user's data, is being erased, under a fresh token: from then on no admission
+  /// of it begins, and those under way end. Nil if there is no such user.
+  ///
+  /// An erasure under way is taken over. From `due` on it is listed by ``dueErasures(at:limit:)``.
+  func beginErasure(
+    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasurePlan?
+
+  /// Drops the mapping of what was erased, but for the classes that are held: they stay listed, to be looked at again
+  /// when they are due. A user without any leaves a tombstone. Why not, if the token is no longer the highest.
+  func finishErasure(
+    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date,
+    by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> StorageError?
+
+  /// Users whose erasure somebody began and did not finish.
+  func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey]
+
+  // Legal holds.
+
+  /// Notes a legal hold on classes of a user's data, or changes the one of that name; nil if there is no such user.
+  func addHold(
+    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> UserEntry?
+
+  /// Whether there was one of that name.
+  func removeHold(
+    _ name: String, from owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
+
+  func holds(on owner: OwnerKey) throws(StorageError) -> [LegalHold]
+
   // The file.
 
   func integrityFindings() throws(StorageError) -> [String]

@@ -9,7 +9,7 @@ package final class DirectoryWriter: CommitContext {
   private var inForce = LawReference(generation: 0, digest: PolicyDigest(bytes: []))
   /// By name; read once a batch, and changed with the rows.
   private var shards: [String: Shard] = [:]
-  private var shardNames: [Int64: String] = [:]
+  private(set) var shardNames: [Int64: String] = [:]
 
   private struct Shard {
     let id: Int64
@@ -27,7 +27,8 @@ package final class DirectoryWriter: CommitContext {
 
   init(connection: Connection) throws(SQLiteError) {
     self.connection = connection
-    selectUser = try connection.prepare("SELECT id, alias, tags, profile FROM user WHERE owner = ?")
+    selectUser = try connection.prepare(
+      "SELECT id, alias, tags, profile, erasing FROM user WHERE owner = ?")
     insertUser = try connection.prepare(
       "INSERT INTO user (owner, alias, tags, profile) VALUES (?, ?, ?, ?) RETURNING id")
     selectPlacement = try connection.prepare(
@@ -74,7 +75,7 @@ package final class DirectoryWriter: CommitContext {
   }
 
   /// A serial that was never used and never will be again.
-  private func nextSerial() throws(SQLiteError) -> Int64 {
+  func nextSerial() throws(SQLiteError) -> Int64 {
     defer { takeSerial.reset() }
     guard try takeSerial.step() else {
       throw SQLiteError(code: 11, message: "the directory has no identity")
@@ -177,12 +178,16 @@ package final class DirectoryWriter: CommitContext {
   ) throws -> Result<[AdmissionTicket], StorageError> {
     guard law == inForce else { return .failure(policyChanged) }
     let user = try findOrMakeUser(plan)
+    guard !user.isErasing else { return .failure(erasing) }
     guard user.profile == "\(plan.profile)" else {
       return .failure(
         StorageError(
           .retagged,
           "The user is known with other tags. An admission does not change tags; nothing was written."
         ))
+    }
+    if try plan.targets.contains(where: { try isErasing($0.dataClass, user: user.id) }) {
+      return .failure(erasing)
     }
     var tickets: [AdmissionTicket] = []
     for target in plan.targets {
@@ -196,6 +201,7 @@ package final class DirectoryWriter: CommitContext {
     let alias: OwnerAlias
     let tags: Int64
     let profile: String
+    var isErasing = false
   }
 
   private func findOrMakeUser(_ plan: AdmissionPlan) throws -> User {
@@ -204,7 +210,8 @@ package final class DirectoryWriter: CommitContext {
     if try selectUser.step() {
       return User(
         id: selectUser.integer(0), alias: OwnerAlias(bytes: selectUser.blob(1)),
-        tags: selectUser.integer(2), profile: selectUser.text(3))
+        tags: selectUser.integer(2), profile: selectUser.text(3),
+        isErasing: !selectUser.isNull(4))
     }
     let tags = try nextSerial()
     try insertUser.bind(1, plan.owner.bytes)
@@ -216,6 +223,20 @@ package final class DirectoryWriter: CommitContext {
     let id = insertUser.integer(0)
     _ = try insertUser.step()
     return User(id: id, alias: plan.alias, tags: tags, profile: "\(plan.profile)")
+  }
+
+  private func isErasing(_ dataClass: String, user: Int64) throws(SQLiteError) -> Bool {
+    try selectPlacement.bind(1, user)
+    try selectPlacement.bind(2, dataClass)
+    defer { selectPlacement.reset() }
+    return try selectPlacement.step()
+      && selectPlacement.isText(2, "erasing")
+  }
+
+  private var erasing: StorageError {
+    StorageError(
+      .erasing,
+      "This user's data is being erased; nothing was written. Admit again when that is done.")
   }
 
   /// Nil if the class is placed already.
@@ -313,7 +334,7 @@ package final class DirectoryWriter: CommitContext {
     return known.id
   }
 
-  private func count(_ change: Int64, _ shard: String) throws {
+  func count(_ change: Int64, _ shard: String) throws {
     try addPlacement.bind(1, change)
     try addPlacement.bind(2, try id(of: shard))
     try addPlacement.run()
@@ -324,7 +345,7 @@ package final class DirectoryWriter: CommitContext {
     StorageError(.policyChanged, "The policy in force has changed; nothing was written.")
   }
 
-  private var outrun: StorageError {
+  var outrun: StorageError {
     StorageError(.outrun, "Another admission of this user went ahead; nothing was written.")
   }
 }

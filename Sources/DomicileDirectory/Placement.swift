@@ -1,6 +1,6 @@
 package import DomicilePolicy
 package import DomicileStorage
-package import Foundation
+public import Foundation
 
 /// Where a user's data of one class lives, or is about to.
 package struct Placement: Sendable, Equatable {
@@ -8,6 +8,8 @@ package struct Placement: Sendable, Equatable {
     /// Its home is being staged; the serial is the token.
     case admitting
     case placed
+    /// It is being erased, or what is left of it is held; the serial is the erasure's token.
+    case erasing
   }
   package let dataClass: String
   package let shard: String
@@ -23,6 +25,8 @@ package struct UserEntry: Sendable {
   /// The version of the tags.
   package let tags: Int64
   package let profile: ResidencyProfile
+  /// Whether the user, and not only some class, is being erased.
+  package let isErasing: Bool
   /// By class.
   package let placements: [Placement]
 
@@ -97,4 +101,40 @@ package struct AdmissionTicket: Sendable {
   /// The target found half way, where no longer legal: the home there must be dropped, with the token,
   /// before the target is changed to `shard` by ``DirectoryStore/retarget(_:law:by:)``.
   package let illegalShard: String?
+}
+
+/// What is to be erased, held by whoever has its token.
+package struct ErasurePlan: Sendable {
+  package struct Home: Sendable, Hashable {
+    package let dataClass: String
+    package let shard: String
+  }
+
+  package let userID: Int64
+  package let owner: OwnerKey
+  package let alias: OwnerAlias
+  package let token: Int64
+  /// Whether the mapping goes with the homes.
+  package let isWholeUser: Bool
+  /// Every home that the directory names.
+  package let homes: [Home]
+}
+
+/// A legal hold on data of a user: it is not erased, and does not expire, while the hold lasts.
+public struct LegalHold: Sendable, Codable, Hashable {
+  /// Such as the number of a case. Not personal data.
+  public let name: String
+  public internal(set) var dataClasses: [String]
+  public let reason: String
+  public let placed: Date
+  /// Nil: until it is released.
+  public let until: Date?
+
+  package init(name: String, dataClasses: [String], reason: String, placed: Date, until: Date?) {
+    self.name = name
+    self.dataClasses = dataClasses
+    self.reason = reason
+    self.placed = placed
+    self.until = until
+  }
 }

@@ -24,7 +24,7 @@ package final class SQLiteDirectory: DirectoryStore {
       guard try connection.integer("PRAGMA user_version") == 0 else { return }
       try WriterGate(path: path).pass {
         try connection.transaction {
-          try connection.execute(DirectorySchema.sql)
+          try DirectorySchema.create(in: connection)
           try connection.run(
             """
             INSERT INTO directory (one, deployment, key_check, serial, generation)
@@ -33,8 +33,6 @@ package final class SQLiteDirectory: DirectoryStore {
           let writer = try DirectoryWriter(connection: connection)
           try writer.beginBatch()
           _ = try writer.apply(policy, at: time)
-          try connection.execute("PRAGMA application_id = \(DirectorySchema.applicationID)")
-          try connection.execute("PRAGMA user_version = \(DirectorySchema.version)")
         }
         _ = try connection.truncateWAL(patience: .milliseconds(10))
       }
@@ -55,6 +53,11 @@ package final class SQLiteDirectory: DirectoryStore {
   package init(path: String, key: HashKey) throws(StorageError) {
     let identity = try storing(in: Self.place) {
       let connection = try Connection(path: path, mode: .writing)
+      if try connection.integer("PRAGMA user_version") == 1 {
+        try WriterGate(path: path).pass {
+          try connection.transaction { try DirectorySchema.upgrade(connection) }
+        }
+      }
       guard try connection.integer("PRAGMA application_id") == DirectorySchema.applicationID,
         try connection.integer("PRAGMA user_version") == DirectorySchema.version,
         let found = try connection.rows(
@@ -183,6 +186,65 @@ package final class SQLiteDirectory: DirectoryStore {
   ) async throws(StorageError) -> [StorageError?] {
     try await commits.commit(by: deadline) { writer in
       try tickets.map { try writer.commit($0, law: law) }
+    }
+  }
+
+  package func beginErasure(
+    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasurePlan? {
+    try await commits.commit(by: deadline) { writer in
+      try writer.beginErasure(owner, dataClasses: dataClasses, due: due)
+    }
+  }
+
+  package func finishErasure(
+    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date,
+    by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> StorageError? {
+    try await commits.commit(by: deadline) { writer in
+      try writer.finishErasure(plan, held: held, due: due, at: time)
+    }
+  }
+
+  package func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey] {
+    try readers.read { reader in
+      try reader.connection.rows(
+        "SELECT owner FROM user WHERE erasure_due <= ? ORDER BY erasure_due LIMIT ?",
+        .integer(time.milliseconds), .integer(Int64(limit)), as: { OwnerKey(bytes: $0.blob(0)) })
+    }.compactMap(\.self)
+  }
+
+  package func addHold(
+    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> UserEntry? {
+    try await commits.commit(by: deadline) { writer in try writer.add(hold, on: owner) }
+    return try user(owner)
+  }
+
+  package func removeHold(
+    _ name: String, from owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in try writer.removeHold(name, from: owner) }
+  }
+
+  package func holds(on owner: OwnerKey) throws(StorageError) -> [LegalHold] {
+    try readers.read { reader in
+      let rows = try reader.connection.rows(
+        """
+        SELECT h.class, h.name, h.reason, h.placed, h.until
+        FROM user u JOIN hold h ON h.user = u.id WHERE u.owner = ? ORDER BY h.name, h.class
+        """, .blob(owner.bytes),
+        as: { row in
+          LegalHold(
+            name: row.text(1), dataClasses: [row.text(0)], reason: row.text(2),
+            placed: Date(milliseconds: row.integer(3)),
+            until: row.integerIfPresent(4).map(Date.init(milliseconds:)))
+        })
+      return Dictionary(grouping: rows, by: \.name).values.map { same in
+        var hold = same[0]
+        hold.dataClasses = same.flatMap(\.dataClasses).sorted()
+        return hold
+      }.sorted { $0.name < $1.name }
     }
   }
 

@@ -36,6 +36,8 @@ public final class TemporaryDeployment: Sendable {
   public var options: RouterOptions {
     var options = RouterOptions()
     options.clock = clock.wallClock
+    // What is swept, and when, is for the test to say.
+    options.sweepInterval = nil
     options.random = { [self] in random.withLock { $0.next() } }
     return options
   }

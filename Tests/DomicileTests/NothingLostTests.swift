@@ -54,7 +54,7 @@ import Testing
   @Test func `what was acknowledged before a kill is there after it`() async throws {
     let seed = UInt64.random(in: .min ... .max)
     var random = SeededRandom(seed: seed)
-    let deployment = try await TemporaryDeployment()
+    let deployment = try await TemporaryDeployment(clock: ManualClock(start: .now))
     let notes = "\(deployment.folder.path)/notes"
     var (admitted, written) = (0, 0)
     for round in 0..<40 {
@@ -70,7 +70,8 @@ import Testing
       }
       let lines =
         (try? String(contentsOfFile: notes, encoding: .utf8))?.split(separator: "\n") ?? []
-      try await deployment.withRouter { router in
+      // The clock of the processes that were killed.
+      try await deployment.withRouter({ $0.clock = .system }) { router in
         for line in lines {
           let words = line.split(separator: " ").map(String.init)
           switch words[0] {

@@ -26,6 +26,12 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case barredDirectory
     /// The directory's count of a shard's placements is wrong.
     case countWrong
+    /// Somebody's reading keeps deleted bytes in a file.
+    case purgePending
+    /// An erasure stopped half way, or waits for what is held.
+    case erasureUnfinished
+    /// The clock differs from what a shard knows of the time; nothing is swept there.
+    case clockInDoubt
     /// A file may be read by others than its owner.
     case fileReadableByOthers
   }
@@ -121,6 +127,12 @@ extension ResidencyRouter {
     for finding in try shard.integrityFindings() {
       report.add(.damagedFile, "The shard \(name): \(finding). Restore it.", shard: name)
     }
+    if shard.isClockInDoubt {
+      report.add(
+        .clockInDoubt,
+        "The clock differs from what the shard \(name) knows of the time, so nothing that expired is deleted. Look"
+          + " at the clock; if it is right, run “domicile sweep --accept-clock”.", shard: name)
+    }
     let (stamp, stampedLaw) = try shard.stampedLaw()
     let law = current.policy.law(ofShard: definition)
     if stamp != current.reference {
@@ -155,11 +167,12 @@ extension ResidencyRouter {
     let entry = try directory.user(home.owner)
     let placement = entry?.placements.first { $0.dataClass == home.dataClass }
     // While an admission stands half way, the home may still have the token of an earlier try.
+    // So it may while an erasure does.
     let isNamed =
       placement.map { placement in
         placement.shard == name
           && (placement.serial == home.serial
-            || placement.state == .admitting && placement.serial > home.serial)
+            || placement.state != .placed && placement.serial > home.serial)
       } ?? false
     guard let entry, isNamed else {
       report.add(
@@ -168,6 +181,7 @@ extension ResidencyRouter {
           + " brought back.", shard: name)
       return
     }
+    if placement?.state == .erasing { return }
     if entry.tags != home.tags || entry.profile != home.profile || entry.alias != home.alias {
       report.add(
         .tagsDisagree, "\(what) has other tags than the directory. Restore the older of the two.",
@@ -234,6 +248,17 @@ extension ResidencyRouter {
   ) throws {
     let name = placement.shard
     let home = try shard.home(owner: entry.owner, dataClass: placement.dataClass)
+    if placement.state == .erasing {
+      let isHeld = home?.state == .held && home?.serial == placement.serial
+      report.add(
+        .erasureUnfinished,
+        "The erasure of \(entry.alias) (\(placement.dataClass)) in the shard \(name) "
+          + (isHeld
+            ? "waits for what the policy or a legal hold keeps."
+            : "stopped half way. Run “domicile erase” for the user again; an open router goes on with it."),
+        shard: name)
+      return
+    }
     let isThere =
       home.map {
         $0.serial == placement.serial

@@ -40,6 +40,10 @@ public struct ShardStatus: Sendable, Codable {
   public let fileBytes: Int?
   /// Writes that wait.
   public let queueDepth: Int
+  /// For how many seconds the oldest purge asked of this process has waited; nil if none waits.
+  public let purgePendingSeconds: Double?
+  /// Whether nothing is swept, because the clock differs from what the shard knows of the time.
+  public let isClockInDoubt: Bool
   /// Why it cannot be used, if that is so.
   public let problem: String?
 }
@@ -82,6 +86,8 @@ extension ResidencyRouter {
       var generation: Int?
       var fileBytes: Int?
       var depth = 0
+      var purge = PurgeState.done
+      var isClockInDoubt = false
       var problem: String?
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: .now + options.deadline)
@@ -89,6 +95,8 @@ extension ResidencyRouter {
         generation = Int(stamp.generation)
         fileBytes = try routing(region: region.name) { try shard.fileBytes() }
         depth = shard.depth
+        purge = shard.purgeState
+        isClockInDoubt = shard.isClockInDoubt
       } catch {
         problem = "\(error)"
       }
@@ -100,7 +108,8 @@ extension ResidencyRouter {
           placements: Int(entries.first { $0.name == definition.name }?.placements ?? 0),
           generation: generation,
           isCurrent: generation.map { Int64($0) == current.reference.generation } ?? false,
-          fileBytes: fileBytes, queueDepth: depth, problem: problem))
+          fileBytes: fileBytes, queueDepth: depth, purgePendingSeconds: purge.seconds,
+          isClockInDoubt: isClockInDoubt, problem: problem))
     }
     return result
   }

@@ -20,6 +20,8 @@ public struct UserPlacement: Sendable, Codable {
     case active
     /// The home became illegal: reads and deletions go on, writes are refused.
     case barred
+    /// It is being erased, or was but for what the policy or a legal hold keeps. It is neither read nor written.
+    case erasing
   }
 
   public let dataClass: String
@@ -32,6 +34,16 @@ public struct UserPlacement: Sendable, Codable {
 }
 
 extension ResidencyRouter {
+  private static func state(
+    _ state: Placement.State, isBarred: Bool
+  ) -> UserPlacement.State {
+    switch state {
+    case .admitting: .admitting
+    case .erasing: .erasing
+    case .placed: isBarred ? .barred : .active
+    }
+  }
+
   /// Where a user's data lives, and why it may live there.
   ///
   /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``.
@@ -55,7 +67,7 @@ extension ResidencyRouter {
         UserPlacement(
           dataClass: placement.dataClass, region: shard.region, country: "\(country)",
           shard: placement.shard,
-          state: placement.state == .admitting ? .admitting : isBarred ? .barred : .active,
+          state: Self.state(placement.state, isBarred: isBarred),
           verdict: verdict))
     }
     return UserLocation(

@@ -52,7 +52,9 @@ struct AdmissionRound {
 
   private func outcome(_ candidate: AdmissionCandidate, isNew: Bool) -> Outcome {
     do throws(RouterError) {
-      guard let entry = try routing({ try router.directory.user(candidate.owner) }) else {
+      guard let entry = try routing({ try router.directory.user(candidate.owner) }),
+        !entry.isErasing
+      else {
         throw ResidencyRouter.userNotFound
       }
       router.cache(entry)

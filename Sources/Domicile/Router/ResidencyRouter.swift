@@ -26,6 +26,7 @@ public final class ResidencyRouter: Service, Sendable {
   let key: HashKey
   private let state: Mutex<State>
   private let ticker: Task<Void, Never>
+  private let maintenance = Mutex<Task<Void, Never>?>(nil)
 
   private struct State {
     var inForce: PolicyInForce
@@ -55,7 +56,10 @@ public final class ResidencyRouter: Service, Sendable {
     }
   }
 
-  deinit { ticker.cancel() }
+  deinit {
+    ticker.cancel()
+    maintenance.withLock { $0?.cancel() }
+  }
 
   // MARK: Opening and closing
 
@@ -94,6 +98,8 @@ public final class ResidencyRouter: Service, Sendable {
           using: &random)
       }
     }
+    var options = options
+    options.sweepInterval = nil
     let router = try await open(data: data, options: options)
     do {
       let application = try await router.apply(policy)
@@ -120,17 +126,39 @@ public final class ResidencyRouter: Service, Sendable {
       let applied = try directory.policyInForce()
       let inForce = PolicyInForce(
         reference: applied.reference, policy: try ResidencyPolicy(files: applied.files))
-      return ResidencyRouter(
+      let router = ResidencyRouter(
         folder: folder, directory: directory, key: key, inForce: inForce,
         options: options)
+      router.startMaintenance()
+      return router
     }
   }
 
   /// Finishes the writes that wait and closes all files. Later calls answer ``RouterError/Code/closed``.
   public func close() async {
+    let running = maintenance.withLock { task in
+      defer { task = nil }
+      return task
+    }
+    running?.cancel()
+    await running?.value
     ticker.cancel()
     await shards.close()
     await directory.close()
+  }
+
+  private func startMaintenance() {
+    guard let interval = options.sweepInterval else { return }
+    let task = Task.detached { [weak self] in
+      var rounds = MaintenanceRounds()
+      while !Task.isCancelled {
+        // Not kept over the pause: whoever lets go of the router without closing it ends this too.
+        await self?.maintain(&rounds)
+        if self == nil { return }
+        do { try await Task.sleep(for: interval) } catch { return }
+      }
+    }
+    maintenance.withLock { $0 = task }
   }
 
   /// Runs until the service group shuts down, then closes.
@@ -165,13 +193,18 @@ public final class ResidencyRouter: Service, Sendable {
     if let cached = state.withLock({ $0.cache.routes(owner) }) {
       return UserHandle(router: self, routes: cached)
     }
-    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    guard let entry = try routing({ try directory.user(owner) }), !entry.isErasing else {
+      throw Self.userNotFound
+    }
     return UserHandle(router: self, routes: cache(entry))
   }
 
   static var userNotFound: RouterError {
     RouterError(.notFound, "No such user was admitted. Admit the user first.")
   }
+
+  /// Forgets a user who is gone.
+  func forget(_ owner: OwnerKey) { state.withLock { $0.cache.forget(owner) } }
 
   /// The routes of an entry that was just read, for all handles of the user.
   @discardableResult

@@ -71,6 +71,11 @@ struct RouteCache: Sendable {
     return found
   }
 
+  mutating func forget(_ owner: OwnerKey) {
+    young[owner] = nil
+    old[owner] = nil
+  }
+
   mutating func keep(_ routes: UserRoutes) {
     if young.count >= halfMax {
       old = young

@@ -49,12 +49,30 @@ final class RouterMetrics: Sendable {
       label: "domicile.commit.duration", dimensions: dimensions, factory: factory)
     let size = Recorder(
       label: "domicile.commit.writes", dimensions: dimensions, aggregate: true, factory: factory)
+    let wait = Metrics.Timer(
+      label: "domicile.gate.wait", dimensions: dimensions, factory: factory)
     return { batch in
+      wait.recordNanoseconds(Int64(batch.gateWait / .nanoseconds(1)))
       duration.recordNanoseconds(
         batch.duration.components.seconds * 1_000_000_000
           + batch.duration.components.attoseconds / 1_000_000_000)
       size.record(batch.jobs)
     }
+  }
+
+  /// Counts records that had expired and were deleted.
+  func countSwept(_ records: Int, region: String) {
+    guard records > 0 else { return }
+    Counter(
+      label: "domicile.sweep.records", dimensions: [("region", region)], factory: factory
+    ).increment(by: records)
+  }
+
+  /// How long the oldest purge of a shard that is pending has waited; 0 if none is.
+  func recordPurgeAge(_ state: PurgeState, shard: String) {
+    Gauge(
+      label: "domicile.purge.pending.seconds", dimensions: [("shard", shard)], factory: factory
+    ).record(state.seconds ?? 0)
   }
 
   private func counter(

@@ -19,6 +19,10 @@ public struct RouterOptions: Sendable {
   /// For how many users routes are kept in memory, about 500 bytes each.
   public var cachedUsersMax = 100_000
 
+  /// How often what has expired is deleted, and unfinished erasures are gone on with; both also when the router is
+  /// opened. Nil: only when ``ResidencyRouter/sweep(acceptClock:deadline:)`` is called.
+  public var sweepInterval: Duration? = .seconds(5)
+
   /// The time of day by which records expire.
   public var clock = WallClock.system
 

@@ -62,6 +62,12 @@ public struct UserHandle: Sendable {
         .notFound,
         "The user has no home for the class “\(dataClass)”. Admit the user again to place it.")
     }
+    guard placement.state != .erasing else {
+      throw RouterError(
+        .notFound,
+        "The user's data of the class “\(dataClass)” is being erased, or was but for what must be kept."
+      )
+    }
     guard placement.state == .placed else {
       // Whoever finds an admission half way finishes it.
       let candidate = AdmissionCandidate(
@@ -97,6 +103,7 @@ public struct UserHandle: Sendable {
   /// Reads the user's routes again, for this handle and all that come after it.
   private func refresh() throws(RouterError) {
     guard let entry = try routing({ try router.directory.user(routes.owner) }) else {
+      router.forget(routes.owner)
       throw ResidencyRouter.userNotFound
     }
     router.cache(entry)

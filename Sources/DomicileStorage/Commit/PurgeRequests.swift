@@ -5,6 +5,12 @@ package enum PurgeState: Sendable, Equatable {
   case done
   /// Somebody's reading keeps it back. `since` is when the oldest purge that waits was asked for.
   case pending(since: ContinuousClock.Instant)
+
+  /// For how long the oldest has waited; nil if none does.
+  package var seconds: Double? {
+    guard case .pending(let since) = self else { return nil }
+    return (.now - since) / .seconds(1)
+  }
 }
 
 /// Who waits for a purge of one file. One purge serves all who asked before it began.

@@ -113,6 +113,6 @@ package struct HomeRow: Sendable, Equatable {
   package let serial: Int64
   package let state: HomeState
   package let tags: Int64
-  /// Nil only where the state is `absent`.
+  /// Nil only where the state is `absent` or `erased`.
   package let profile: ResidencyProfile?
 }

@@ -13,7 +13,8 @@ extension SQLiteShard {
     let held = try await commits.commit(by: deadline) { writer in
       try writer.beginErasure(erasure)
     }.get()
-    var result = ErasedHome(records: 0, bytes: 0, held: held)
+    var result = ErasedHome()
+    result.held = held
     var hasMore = true
     while hasMore {
       let step = try await commits.commit(by: deadline) { writer in
@@ -122,11 +123,13 @@ extension SQLiteShard {
 
 /// What became of a home that was erased.
 package struct ErasedHome: Sendable, Equatable {
-  package var records: Int64
+  package var records: Int64 = 0
   /// The bytes of their keys and values.
-  package var bytes: Int64
+  package var bytes: Int64 = 0
   /// What must be kept for now; nil if nothing is.
   package var held: HeldHome?
+
+  package init() {}
 }
 
 extension HeldHome {

@@ -46,7 +46,8 @@ extension SQLiteShard {
   private static func homeRow(_ row: Statement) -> Result<HomeRow, StorageError> {
     let state = HomeState(rawValue: row.text(5))
     let profile = ResidencyProfile(row.text(7))
-    guard let owner = OwnerKey(bytes: row.blob(1)), let state, profile != nil || state == .absent
+    guard let owner = OwnerKey(bytes: row.blob(1)), let state,
+      profile != nil || state == .absent || state == .erased
     else {
       return .failure(
         StorageError(.corrupt, "The home \(row.integer(0)) of this shard cannot be read."))

@@ -1,0 +1,175 @@
+import DomicileDirectory
+import DomicilePolicy
+import DomicileStorage
+import Foundation
+import Logging
+
+extension ResidencyRouter {
+  /// Erases a user, or some classes of the user's data: every record, physically, and with the last class the mapping from
+  /// the user's id.
+  ///
+  /// From the first step on the user can neither be read nor written. Whoever repeats the call goes on where it stopped,
+  /// as does any router that finds it unfinished. What the policy holds for a shortest time, and what is under a legal
+  /// hold, is kept out of reach until it may go; the receipt says until when and under which rule.
+  ///
+  /// - Parameters:
+  ///   - user: Erased with everything if `dataClasses` is nil.
+  ///   - dataClasses: The classes to be erased; the user stays.
+  ///   - deadline: How long this may take; nil for the router's default. What is not done then is pending.
+  /// - Returns: What was erased, held, and is pending.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` if there is no such user (any more).
+  public func erase(
+    _ user: UserID, dataClasses: [String]? = nil, deadline: Duration? = nil
+  ) async throws(RouterError) -> ErasureReceipt {
+    let owner = key.owner(ofUser: try user.checked())
+    try routing { for name in dataClasses ?? [] { try inForce.checkHoldsRecords(name) } }
+    return try await erase(
+      owner, dataClasses: dataClasses.map(Set.init), by: .now + (deadline ?? options.deadline))
+  }
+
+  func erase(
+    _ owner: OwnerKey, dataClasses: Set<String>?, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> ErasureReceipt {
+    var round = ErasureRound(router: self, deadline: deadline)
+    while true {
+      let plan = try await routing {
+        // Whoever erases is left alone for a minute; then somebody else may think it dead.
+        try await directory.beginErasure(
+          owner, dataClasses: dataClasses, due: options.clock.now.addingTimeInterval(60),
+          by: deadline)
+      }
+      forget(owner)
+      guard let plan else { throw Self.userNotFound }
+      if let receipt = try await round.run(plan) { return receipt }
+    }
+  }
+
+  /// Goes on with erasures that somebody began and did not finish, and with those that waited for what was held.
+  ///
+  /// A router does this by itself every minute while it sweeps, and when it is opened.
+  public func finishErasures() async {
+    let due = (try? directory.dueErasures(at: options.clock.now, limit: 1_000)) ?? []
+    for owner in due {
+      do throws(RouterError) {
+        let entry = try routing { try directory.user(owner) }
+        guard let entry else { continue }
+        let classes = entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
+        _ = try await erase(
+          owner, dataClasses: entry.isErasing ? nil : Set(classes), by: .now + options.deadline)
+      } catch {
+        options.logger.warning(
+          "an erasure cannot be finished", metadata: ["error.code": "\(error.code)"])
+      }
+    }
+  }
+}
+
+/// One run of an erasure, under tokens that grow each time another run has taken it over:
+///
+/// 1. the directory: nothing of it is admitted any more (done before);
+/// 2. every home that the directory names, stamped and emptied, shard by shard;
+/// 3. the shards purged;
+/// 4. the mapping dropped, and the directory purged.
+private struct ErasureRound {
+  let router: ResidencyRouter
+  let deadline: ContinuousClock.Instant
+  /// Counts of earlier runs are kept: what they deleted is gone.
+  private var erased: [ErasurePlan.Home: ErasedHome] = [:]
+
+  init(router: ResidencyRouter, deadline: ContinuousClock.Instant) {
+    self.router = router
+    self.deadline = deadline
+  }
+
+  /// Nil if another run has taken the erasure over.
+  mutating func run(_ plan: ErasurePlan) async throws(RouterError) -> ErasureReceipt? {
+    var pending: [ErasureReceipt.Pending] = []
+    let shards = Dictionary(grouping: plan.homes, by: \.shard)
+    for (name, homes) in shards.sorted(by: { $0.key < $1.key }) {
+      do {
+        let shard = try await open(name)
+        for home in homes {
+          let result = try await shard.erase(
+            HomeErasure(owner: plan.owner, dataClass: home.dataClass, token: plan.token),
+            by: deadline)
+          var sum = erased[home] ?? ErasedHome()
+          sum.records += result.records
+          sum.bytes += result.bytes
+          sum.held = result.held
+          erased[home] = sum
+        }
+        // What an earlier run deleted may still be in the WAL.
+        if let waits = ErasureReceipt.Pending(await shard.purge(by: deadline), place: name) {
+          pending.append(waits)
+        }
+      } catch let error as StorageError where error.code == .outrun {
+        if deadline > .now { return nil }
+        pending.append(
+          ErasureReceipt.Pending(place: name, reason: "Another erasure of this user goes on."))
+      } catch {
+        let message = (error as? RouterError)?.description ?? "\(error)"
+        pending.append(ErasureReceipt.Pending(place: name, reason: message))
+      }
+    }
+    if pending.isEmpty {
+      let held = erased.filter { $0.value.held != nil }
+      let due = held.values.map { $0.held?.data.until }
+      let refusal = try await routing {
+        try await router.directory.finishErasure(
+          plan, held: Set(held.keys.map(\.dataClass)),
+          due: due.compactMap(\.self).min().map(Date.init(milliseconds:)),
+          at: router.options.clock.now, by: deadline)
+      }
+      if refusal != nil {
+        if deadline > .now { return nil }
+        pending.append(
+          ErasureReceipt.Pending(
+            place: "directory", reason: "Another erasure of this user goes on."))
+      }
+      let purge = await router.directory.purge(by: deadline)
+      if let waits = ErasureReceipt.Pending(purge, place: "directory") { pending.append(waits) }
+    }
+    return receipt(plan, pending: pending)
+  }
+
+  private func open(_ name: String) async throws(RouterError) -> SQLiteShard {
+    let inForce = router.inForce
+    guard let definition = inForce.shard(name) else {
+      throw RouterError(
+        .unavailable, "The topology in force has no shard \(name), where a home is.")
+    }
+    return try await router.shard(definition, in: inForce, by: deadline)
+  }
+
+  private func receipt(
+    _ plan: ErasurePlan, pending: [ErasureReceipt.Pending]
+  ) -> ErasureReceipt {
+    let homes = erased.sorted { $0.key.dataClass < $1.key.dataClass }
+    return ErasureReceipt(
+      alias: "\(plan.alias)",
+      erased: homes.map { home, result in
+        router.erased(
+          result.records, result.bytes, dataClass: home.dataClass, collection: nil,
+          shard: home.shard)
+      },
+      held: homes.compactMap { home, result in
+        result.held.map {
+          ErasureReceipt.Held($0, dataClass: home.dataClass, shard: home.shard)
+        }
+      },
+      pending: pending, time: router.options.clock.now,
+      policyGeneration: router.policyGeneration, serial: plan.token)
+  }
+}
+
+extension ResidencyRouter {
+  func erased(
+    _ records: Int64, _ bytes: Int64, dataClass: String, collection: String?, shard: String
+  ) -> ErasureReceipt.Erased {
+    let region = inForce.shard(shard)?.region ?? ""
+    return ErasureReceipt.Erased(
+      dataClass: dataClass, collection: collection, region: region,
+      country: inForce.country(ofRegion: region).map { "\($0)" } ?? "", shard: shard,
+      records: Int(records), bytes: Int(bytes))
+  }
+}

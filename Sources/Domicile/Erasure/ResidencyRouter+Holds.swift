@@ -1,0 +1,126 @@
+public import DomicileDirectory
+import DomicileStorage
+public import Foundation
+
+/// What became of a legal hold in the shards.
+public struct HoldResult: Sendable {
+  public let dataClasses: [String]
+  /// Shards that do not know of it yet, and why. Repeat the call.
+  public let pending: [(shard: String, reason: RouterError)]
+  /// Whether it is in force everywhere.
+  public var isDone: Bool { pending.isEmpty }
+}
+
+extension ResidencyRouter {
+  /// Puts data of a user under a legal hold: it is not erased, deleted, replaced or swept while the hold lasts.
+  ///
+  /// - Parameters:
+  ///   - user: Whose data.
+  ///   - name: 1 to 64 letters, digits, `-`, `_`, `.` or `/`, such as the number of a case.
+  ///   - dataClasses: The classes; nil for all that are placed now.
+  ///   - reason: For whoever asks later.
+  ///   - until: Nil: until it is released.
+  ///   - deadline: How long this may take; nil for the router's default.
+  /// - Returns: The classes, and the shards that do not know of it yet.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` or ``RouterError/Code/invalidArgument``.
+  public func hold(
+    _ user: UserID, name: String, dataClasses: [String]? = nil, reason: String, until: Date? = nil,
+    deadline: Duration? = nil
+  ) async throws(RouterError) -> HoldResult {
+    let owner = key.owner(ofUser: try user.checked())
+    let isName = name.utf8.allSatisfy { byte in
+      UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+        || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./".utf8.contains(byte)
+    }
+    guard (1...64).contains(name.utf8.count), isName else {
+      throw RouterError(
+        .invalidArgument,
+        "A legal hold's name has 1 to 64 letters, digits, “-”, “_”, “.” or “/”. Nothing was held.")
+    }
+    guard !reason.isEmpty, reason.utf8.count <= 1_000 else {
+      throw RouterError(
+        .invalidArgument, "A legal hold needs a reason, of at most 1,000 bytes. Nothing was held.")
+    }
+    guard until.map({ $0 > options.clock.now }) ?? true else {
+      throw RouterError(.invalidArgument, "The end of the hold has passed. Nothing was held.")
+    }
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    let placed = entry.placements.map(\.dataClass)
+    let classes = dataClasses ?? placed
+    if let missing = classes.first(where: { !placed.contains($0) }) {
+      try routing { try inForce.checkHoldsRecords(missing) }
+      throw RouterError(
+        .notFound, "The user has no home for the class “\(missing)”. Nothing was held.")
+    }
+    let end = ContinuousClock.now + (deadline ?? options.deadline)
+    let hold = LegalHold(
+      name: name, dataClasses: classes.sorted(), reason: reason, placed: options.clock.now,
+      until: until)
+    let noted = try await routing {
+      try await directory.addHold(hold, on: owner, by: end)
+    }
+    guard let noted else { throw Self.userNotFound }
+    return await stamp(noted, classes: classes, by: end) { shard, homes in
+      try await shard.hold(homes, name: name, until: until?.milliseconds, by: end)
+    }
+  }
+
+  /// Ends a legal hold. An erasure that it stopped goes on.
+  ///
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` if there is no such user or hold.
+  public func release(
+    hold name: String, on user: UserID, deadline: Duration? = nil
+  ) async throws(RouterError) -> HoldResult {
+    let owner = key.owner(ofUser: try user.checked())
+    let end = ContinuousClock.now + (deadline ?? options.deadline)
+    guard let entry = try routing({ try directory.user(owner) }),
+      let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
+    else { throw RouterError(.notFound, "There is no legal hold of that name on this user.") }
+    let result = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
+      try await shard.release(homes, name: name, by: end)
+    }
+    // The directory's row goes last: while a shard still holds, somebody can see why.
+    if result.isDone {
+      _ = try await routing { try await directory.removeHold(name, from: owner, by: end) }
+    }
+    return result
+  }
+
+  /// The legal holds on a user's data.
+  public func holds(on user: UserID) async throws(RouterError) -> [LegalHold] {
+    let owner = key.owner(ofUser: try user.checked())
+    return try routing {
+      guard try directory.user(owner) != nil else { throw Self.userNotFound }
+      return try directory.holds(on: owner)
+    }
+  }
+
+  /// Does something in the shards of a user's homes.
+  private func stamp(
+    _ entry: UserEntry, classes: [String], by deadline: ContinuousClock.Instant,
+    _ work: (SQLiteShard, [HomeReference]) async throws -> [StorageError?]
+  ) async -> HoldResult {
+    let inForce = inForce
+    var pending: [(shard: String, reason: RouterError)] = []
+    let placements = entry.placements.filter { classes.contains($0.dataClass) }
+    for (name, group) in Dictionary(grouping: placements, by: \.shard).sorted(by: {
+      $0.key < $1.key
+    }) {
+      do throws(RouterError) {
+        guard let definition = inForce.shard(name) else {
+          throw RouterError(.unavailable, "The topology in force has no shard \(name).")
+        }
+        let shard = try await shard(definition, in: inForce, by: deadline)
+        let refusals = try await routing(region: definition.region) {
+          try await work(shard, group.map(entry.home))
+        }
+        if let refusal = refusals.compactMap(\.self).first {
+          throw RouterError(refusal, region: definition.region)
+        }
+      } catch {
+        pending.append((name, error))
+      }
+    }
+    return HoldResult(dataClasses: placements.map(\.dataClass), pending: pending)
+  }
+}

@@ -1,0 +1,88 @@
+import DomicileDirectory
+import DomicileStorage
+import Foundation
+import Logging
+
+/// What a sweep of one shard did.
+public struct ShardSweep: Sendable, Codable {
+  public let shard: String
+  public let region: String
+  /// Records that had expired and were deleted.
+  public let records: Int
+  /// Whether nothing was swept, because the clock differs from what the shard knows of the time and nobody has accepted
+  /// it.
+  public let isClockInDoubt: Bool
+  /// Whether somebody's reading keeps what was deleted in a file for now.
+  public let isPurgePending: Bool
+  /// Why the shard could not be swept, if that is so.
+  public let problem: String?
+}
+
+extension ResidencyRouter {
+  /// Deletes what has expired from all shards that this process carries, physically.
+  ///
+  /// A router does this by itself every ``RouterOptions/sweepInterval``, and when it is opened.
+  ///
+  /// - Parameters:
+  ///   - acceptClock: Whether to take the clock of this process for right, where it is in doubt. Look at it first: what
+  ///     has expired by it is deleted.
+  ///   - deadline: How long one shard may take; nil for a minute.
+  public func sweep(acceptClock: Bool = false, deadline: Duration? = nil) async -> [ShardSweep] {
+    let current = inForce
+    var result: [ShardSweep] = []
+    for definition in current.policy.topology.shards where shards.carries(region: definition.region)
+    {
+      let end = ContinuousClock.now + (deadline ?? .seconds(60))
+      do throws(RouterError) {
+        let shard = try await shard(definition, in: current, by: end)
+        let sweep = try await routing(region: definition.region) {
+          if acceptClock, shard.isClockInDoubt { try await shard.acceptClock(by: end) }
+          return try await shard.sweep(by: end)
+        }
+        metrics.countSwept(Int(sweep.records), region: definition.region)
+        result.append(
+          ShardSweep(
+            shard: definition.name, region: definition.region, records: Int(sweep.records),
+            isClockInDoubt: sweep.isClockInDoubt, isPurgePending: sweep.purge != .done,
+            problem: nil))
+      } catch {
+        result.append(
+          ShardSweep(
+            shard: definition.name, region: definition.region, records: 0, isClockInDoubt: false,
+            isPurgePending: false, problem: "\(error)"))
+      }
+    }
+    return result
+  }
+
+  /// What a router does beside calls, every now and then.
+  func maintain(_ rounds: inout MaintenanceRounds) async {
+    for sweep in await sweep() {
+      let problem =
+        sweep.isClockInDoubt
+        ? "the clock is in doubt; nothing is swept until it is accepted" : sweep.problem
+      // Once, and not at every round.
+      if let problem, rounds.told[sweep.shard] != problem {
+        options.logger.warning(
+          "a shard cannot be swept",
+          metadata: ["shard": "\(sweep.shard)", "problem": "\(problem)"])
+      }
+      rounds.told[sweep.shard] = problem
+    }
+    for shard in shards.openShards {
+      metrics.recordPurgeAge(shard.purgeState, shard: shard.identity.name)
+    }
+    metrics.recordPurgeAge(directory.purgeState, shard: "directory")
+    if rounds.nextErasures <= .now {
+      await finishErasures()
+      rounds.nextErasures = .now + .seconds(60)
+    }
+  }
+}
+
+/// What is remembered from one round of maintenance to the next.
+struct MaintenanceRounds {
+  /// By shard, the problem that was logged last.
+  var told: [String: String] = [:]
+  var nextErasures = ContinuousClock.now
+}

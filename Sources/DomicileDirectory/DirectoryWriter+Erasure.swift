@@ -1,0 +1,104 @@
+import DomicileSQLite
+import DomicileStorage
+import Foundation
+
+/// Erasures and legal holds, in the transaction of a batch.
+extension DirectoryWriter {
+  func beginErasure(
+    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date
+  ) throws -> ErasurePlan? {
+    guard
+      let user = try connection.rows(
+        "SELECT id, alias, erasing FROM user WHERE owner = ?", .blob(owner.bytes),
+        as: {
+          (id: $0.integer(0), alias: OwnerAlias(bytes: $0.blob(1)), isErasing: !$0.isNull(2))
+        }
+      ).first
+    else { return nil }
+    // Who is being erased stays so, whatever is asked for of the classes.
+    let isWholeUser = dataClasses == nil || user.isErasing
+    let homes = try connection.rows(
+      "SELECT class, shard FROM placement WHERE user = ? ORDER BY class", .integer(user.id),
+      as: { (dataClass: $0.text(0), shard: $0.integer(1)) }
+    ).filter { isWholeUser || dataClasses?.contains($0.dataClass) ?? true }
+    let token = try nextSerial()
+    for home in homes {
+      try connection.run(
+        "UPDATE placement SET state = 'erasing', serial = ? WHERE user = ? AND class = ?",
+        .integer(token), .integer(user.id), .text(home.dataClass))
+    }
+    try connection.run(
+      "UPDATE user SET erasing = ?, erasure_due = ? WHERE id = ?",
+      isWholeUser ? .integer(token) : .null, .integer(due.milliseconds), .integer(user.id))
+    return ErasurePlan(
+      userID: user.id, owner: owner, alias: user.alias, token: token, isWholeUser: isWholeUser,
+      homes: homes.compactMap { home in
+        shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
+      })
+  }
+
+  func finishErasure(
+    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date
+  ) throws -> StorageError? {
+    let rows = try connection.rows(
+      "SELECT class, serial FROM placement WHERE user = ? AND state = 'erasing'",
+      .integer(plan.userID), as: { ($0.text(0), $0.integer(1)) })
+    let serials = Dictionary(rows, uniquingKeysWith: { first, _ in first })
+    let token = try connection.integer(
+      "SELECT erasing FROM user WHERE id = ? AND owner = ?", .integer(plan.userID),
+      .blob(plan.owner.bytes))
+    guard plan.homes.allSatisfy({ serials[$0.dataClass] == plan.token }),
+      !plan.isWholeUser || token == plan.token
+    else { return outrun }
+    for home in plan.homes where !held.contains(home.dataClass) {
+      try connection.run(
+        "DELETE FROM placement WHERE user = ? AND class = ?", .integer(plan.userID),
+        .text(home.dataClass))
+      try connection.run(
+        "DELETE FROM hold WHERE user = ? AND class = ?", .integer(plan.userID),
+        .text(home.dataClass))
+      try count(-1, home.shard)
+    }
+    if plan.isWholeUser && held.isEmpty {
+      try connection.run(
+        "INSERT INTO tombstone (alias, serial, erased) VALUES (?, ?, ?)", .blob(plan.alias.bytes),
+        .integer(plan.token), .integer(time.milliseconds))
+      try connection.run("DELETE FROM hold WHERE user = ?", .integer(plan.userID))
+      try connection.run("DELETE FROM user WHERE id = ?", .integer(plan.userID))
+    } else {
+      // Where something is held it is looked at again when that may have ended; nil: never by itself.
+      let isOver = rows.count == plan.homes.count && held.isEmpty
+      try connection.run(
+        "UPDATE user SET erasure_due = ? WHERE id = ?",
+        isOver ? .null : due.map { .integer($0.milliseconds) } ?? .null, .integer(plan.userID))
+    }
+    return nil
+  }
+
+  func add(_ hold: LegalHold, on owner: OwnerKey) throws {
+    guard
+      let user = try connection.integer("SELECT id FROM user WHERE owner = ?", .blob(owner.bytes))
+    else { return }
+    for dataClass in hold.dataClasses {
+      try connection.run(
+        """
+        INSERT INTO hold (user, class, name, reason, placed, until) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET reason = excluded.reason, until = excluded.until
+        """, .integer(user), .text(dataClass), .text(hold.name), .text(hold.reason),
+        .integer(hold.placed.milliseconds),
+        hold.until.map { .integer($0.milliseconds) } ?? .null)
+    }
+  }
+
+  func removeHold(_ name: String, from owner: OwnerKey) throws -> Bool {
+    try connection.run(
+      "DELETE FROM hold WHERE name = ? AND user = (SELECT id FROM user WHERE owner = ?)",
+      .text(name), .blob(owner.bytes))
+    let wasThere = connection.changes > 0
+    // An erasure that the hold stopped may go on.
+    try connection.run(
+      "UPDATE user SET erasure_due = 0 WHERE owner = ? AND erasing IS NOT NULL",
+      .blob(owner.bytes))
+    return wasThere
+  }
+}
