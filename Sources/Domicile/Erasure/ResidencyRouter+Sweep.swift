@@ -27,6 +27,7 @@ extension ResidencyRouter {
   ///   - acceptClock: Whether to take the clock of this process for right, where it is in doubt. Look at it first: what
   ///     has expired by it is deleted.
   ///   - deadline: How long one shard may take; nil for a minute.
+  /// - Returns: What became of each shard, in the order of the topology.
   public func sweep(acceptClock: Bool = false, deadline: Duration? = nil) async -> [ShardSweep] {
     let current = inForce
     var result: [ShardSweep] = []

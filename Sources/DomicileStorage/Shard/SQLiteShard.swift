@@ -179,6 +179,8 @@ package final class SQLiteShard: ShardStore {
   /// Shard time now, and whether the clock is in doubt.
   var time: ShardTime { anchor.time(by: clock) }
 
+  var highWater: Int64 { anchor.highWater }
+
   package var isClockInDoubt: Bool { time.isInDoubt }
 
   /// Reads on one connection, at one shard time.
@@ -243,6 +245,7 @@ package final class SQLiteShard: ShardStore {
 private final class TimeKeeper: Sendable {
   private let anchor = Mutex(TimeAnchor.none)
   func keep(_ next: TimeAnchor) { anchor.withLock { $0 = next } }
+  var highWater: Int64 { anchor.withLock { $0.highWater } }
   func time(by clock: WallClock) -> ShardTime {
     ShardTime(anchor.withLock { $0 }, clock: clock)
   }

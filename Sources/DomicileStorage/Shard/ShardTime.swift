@@ -2,7 +2,8 @@ import DomicileSQLite
 
 /// What a shard keeps of the time, so that setting a clock makes nothing come late or go early.
 struct TimeAnchor: Sendable, Equatable {
-  /// The latest shard time by which anything was deleted, in milliseconds since 1970. Grows with commits.
+  /// A shard time that has been, in milliseconds since 1970: what nobody doubts. Grows with commits, every ten seconds and
+  /// with each sweep that deletes.
   var highWater: Int64
   /// Shard time and the time since the machine's start, at one moment of one run of the machine.
   var shardTime: Int64
@@ -48,7 +49,7 @@ struct ShardTime: Sendable, Equatable {
     let told = clock.milliseconds
     let isNear = abs(told - expected) <= Self.skew
     isInDoubt = anchor.isDoubtful || !isNear
-    // Never back behind what was deleted by.
+    // Never back behind what was deleted by, or told to somebody.
     now = max(isNear ? told : expected, anchor.highWater)
   }
 }
@@ -64,6 +65,11 @@ extension TimeAnchor {
       highWater: highWater, shardTime: isBehind ? highWater : told,
       sinceStart: clock.millisecondsSinceStart, machineRun: clock.machineRun,
       isDoubtful: isBehind || isFarAhead)
+  }
+
+  /// Raises the high-water now and then, so that after a restart it is known how late it was.
+  mutating func advance(to time: ShardTime, every milliseconds: Int64 = 10_000) {
+    if !time.isInDoubt, time.now - highWater >= milliseconds { highWater = time.now }
   }
 
   /// The anchor after somebody has said that the clock is right.

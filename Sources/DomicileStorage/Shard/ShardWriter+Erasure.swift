@@ -154,8 +154,7 @@ extension ShardWriter {
   /// Notes the time by which something is deleted, before it is: no clock can bring that back.
   private func advanceHighWater() throws {
     var anchor = try anchor()
-    guard anchor.highWater < now else { return }
-    anchor.highWater = now
+    anchor.advance(to: time, every: 1)
     try keep(anchor)
   }
 

@@ -107,8 +107,9 @@ package final class ShardWriter: CommitContext {
       lawStamp = stamp
     }
     let anchor = TimeAnchor(selectStamp, from: 2)
-    let current = anchor.anchored(by: clock)
+    var current = anchor.anchored(by: clock)
     time = ShardTime(current, clock: clock)
+    current.advance(to: time)
     if current != anchor { try keep(current) }
     keepTime(current)
   }
