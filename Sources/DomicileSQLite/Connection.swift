@@ -3,8 +3,8 @@ import Foundation
 
 /// A connection to one SQLite database, for one thread at a time.
 ///
-/// Opened in WAL mode with `synchronous=FULL`, `secure_delete=ON`, `temp_store=MEMORY` and no automatic
-/// checkpoints; each setting is read back, and a connection that does not have it is not opened.
+/// Opened through our VFS in WAL mode with `synchronous=FULL`, `secure_delete=ON`, `temp_store=MEMORY` and no
+/// automatic checkpoints; each setting is read back, and a connection that does not have it is not opened.
 @safe
 package final class Connection {
   package enum Mode: Sendable { case reading, writing, creating }
@@ -12,14 +12,18 @@ package final class Connection {
   /// One row of a result.
   package typealias Row = Statement
 
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private let walPagesStorage: UnsafeMutablePointer<Int32>
   private var cache: [String: Statement] = [:]
 
   /// SQLite's version, such as `3.40.1`.
   package static var libraryVersion: String { unsafe String(cString: sqlite3_libversion()) }
 
-  private static let configured: Void = domicile_sqlite_configure()
+  private static let configured: Void = {
+    domicile_sqlite_configure()
+    // If this fails, no connection opens: SQLite does not know the VFS.
+    unsafe domicile_vfs_register(FileSystem.clean, nil, nil, nil)
+  }()
 
   /// How long a statement waits for a lock that somebody holds past the gate: a tool, or a recovery.
   private static let busyMilliseconds: Int32 = 5_000
@@ -27,14 +31,19 @@ package final class Connection {
   /// The size of a database page in bytes.
   package static let pageBytes = 4096
 
-  package init(path: String, mode: Mode) throws(SQLiteError) {
+  /// The most pages of a database: our VFS tells pages apart by it (domicile_vfs.h).
+  package static let pagesMax = (1 << 25) - 1
+
+  package init(
+    path: String, mode: Mode, vfs: String = FileSystem.clean
+  ) throws(SQLiteError) {
     _ = Self.configured
     var opened: OpaquePointer?
     let flags =
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW
       | (mode == .creating ? SQLITE_OPEN_CREATE : 0)
     if mode == .creating { try Self.createFile(path) }
-    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    let code = unsafe sqlite3_open_v2(path, &opened, flags, vfs)
     guard code == SQLITE_OK, let opened = unsafe opened else {
       let message = unsafe String(cString: sqlite3_errstr(code))
       unsafe sqlite3_close_v2(opened)
@@ -44,6 +53,7 @@ package final class Connection {
     unsafe walPagesStorage = .allocate(capacity: 1)
     unsafe walPagesStorage.initialize(to: 0)
     try configure(mode)
+    try verifyFile(vfs)
   }
 
   deinit {
@@ -69,7 +79,7 @@ package final class Connection {
       ("journal_mode", "WAL", "wal"), ("synchronous", "FULL", "2"), ("secure_delete", "ON", "1"),
       ("temp_store", "MEMORY", "2"), ("mmap_size", "0", "0"), ("wal_autocheckpoint", "0", "0"),
       ("cell_size_check", "ON", "1"), ("trusted_schema", "OFF", "0"),
-      ("cache_size", "-8192", "-8192"),
+      ("cache_size", "-8192", "-8192"), ("max_page_count", "\(Self.pagesMax)", "\(Self.pagesMax)"),
     ]
     for (name, value, expected) in settings {
       try execute("PRAGMA \(name) = \(value)")
@@ -84,6 +94,21 @@ package final class Connection {
     unsafe domicile_sqlite_watch_wal(handle, walPagesStorage)
     let code = unsafe domicile_sqlite_keep_wal_at_close(handle)
     guard code == SQLITE_OK else { throw error(code, sql: "no checkpoint at close") }
+  }
+
+  /// Checks what clean pages rest on and no setting of a connection can change.
+  private func verifyFile(_ vfs: String) throws(SQLiteError) {
+    func require(_ condition: Bool, _ message: String) throws(SQLiteError) {
+      if !condition { throw SQLiteError(code: SQLITE_ERROR, message: message) }
+    }
+    try require(unsafe domicile_vfs_is_used(handle, vfs) != 0, "the VFS is not \(vfs)")
+    try require(
+      try text("PRAGMA auto_vacuum") == "0",
+      "the database has auto_vacuum, with which pages cannot be kept clean")
+    var reserved: Int32 = 0
+    let code = unsafe domicile_reserved_bytes(handle, &reserved)
+    guard code == SQLITE_OK else { throw error(code, sql: "reserved bytes") }
+    try require(reserved == 0, "the database reserves \(reserved) bytes of each page: must be 0")
   }
 
   // MARK: Statements
@@ -218,7 +243,7 @@ package final class Connection {
     return code == SQLITE_OK
   }
 
-  fileprivate func error(_ code: Int32, sql: String) -> SQLiteError {
+  func error(_ code: Int32, sql: String) -> SQLiteError {
     SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), sql: sql)
   }
 }

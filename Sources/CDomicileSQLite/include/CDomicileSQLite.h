@@ -4,6 +4,9 @@
 
 #include <sqlite3.h>
 
+#include "domicile_page.h"
+#include "domicile_vfs.h"
+
 /// Turns SQLite's memory statistics off, which cost a process-wide lock on each allocation. Does nothing once
 /// SQLite is in use.
 void domicile_sqlite_configure(void);
