@@ -129,3 +129,15 @@ int domicile_page_unreferenced(const unsigned char *page, int size, int usable, 
   for (int i = 0; i < size; i++) found |= page[i] != 0 ? map[i] : 0;
   return found & ~REFERENCED;
 }
+
+int domicile_page_is_blank(
+    const unsigned char *page, int size, int from, unsigned int page_max) {
+  for (int start = from; start < size;) {
+    int end = start / 4 * 4 + 4;
+    if (end > size) end = size;
+    uint32_t number = 0;
+    for (; start < end; start++) number = number << 8 | page[start];
+    if (number > page_max) return 0;
+  }
+  return 1;
+}

@@ -423,5 +423,7 @@ int domicile_main_read(sqlite3 *connection, void *bytes, int amount, sqlite3_int
   sqlite3_file *file;
   int code = open_file(connection, SQLITE_FCNTL_FILE_POINTER, &file);
   if (code != SQLITE_OK) return code;
-  return file == NULL ? SQLITE_MISUSE : file->pMethods->xRead(file, bytes, amount, offset);
+  if (file == NULL) return SQLITE_MISUSE;
+  code = file->pMethods->xRead(file, bytes, amount, offset);
+  return code == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : code;
 }

@@ -29,4 +29,9 @@ int domicile_page_clean(unsigned char *page, int size, int usable, int is_first)
 /// sound b-tree page.
 int domicile_page_unreferenced(const unsigned char *page, int size, int usable, int is_first);
 
+/// Whether the bytes of a page from `from` on are zero, or page numbers of at most `page_max` where a
+/// freelist page has them: big-endian, at multiples of 4. A number that begins before `from` may have lost
+/// its first bytes. With 0 for `page_max`, whether all are zero.
+int domicile_page_is_blank(const unsigned char *page, int size, int from, unsigned int page_max);
+
 #endif

@@ -88,7 +88,7 @@ int domicile_main_size(sqlite3 *connection, sqlite3_int64 *bytes);
 int domicile_wal_size(sqlite3 *connection, sqlite3_int64 *bytes);
 
 /// Reads of the main file through the connection's own open file. Opening it a second time and closing that
-/// would drop all locks that SQLite has on it.
+/// would drop all locks that SQLite has on it. Behind the end of the file there are zeros.
 int domicile_main_read(sqlite3 *connection, void *bytes, int amount, sqlite3_int64 offset);
 
 #endif
