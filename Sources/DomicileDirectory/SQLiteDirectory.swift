@@ -22,7 +22,8 @@ package final class SQLiteDirectory: DirectoryStore {
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       guard try connection.integer("PRAGMA user_version") == 0 else { return }
-      try WriterGate(path: path).pass {
+      let gate = try WriterGate(path: path)
+      try gate.pass {
         try connection.transaction {
           try DirectorySchema.create(in: connection)
           try connection.run(
@@ -34,7 +35,9 @@ package final class SQLiteDirectory: DirectoryStore {
           try writer.beginBatch()
           _ = try writer.apply(policy, at: time)
         }
-        _ = try connection.truncateWAL(patience: .milliseconds(10))
+        _ = try gate.writeMainFile(isRewritten: { $0 }) {
+          try connection.truncateWAL(patience: .milliseconds(10))
+        }
       }
     }
   }

@@ -10,11 +10,13 @@ import Foundation
 ///
 /// To be used by one thread at a time.
 package final class WriterGate {
+  private let path: String
   private let next: Int32
   private let main: Int32
 
   /// Opens the gate's files beside a database; makes them if they are not there.
   package init(path: String) throws(SQLiteError) {
+    self.path = path
     next = try Self.open("\(path)-next")
     do {
       main = try Self.open("\(path)-main")
@@ -46,6 +48,41 @@ package final class WriterGate {
     defer { domicile_unlock_file(main) }
     entered(ContinuousClock.now - start)
     return try body()
+  }
+
+  // MARK: Clean files
+
+  /// Whether our VFS alone has written the file since it was made or rewritten. To be asked inside.
+  package var isFileClean: Bool { note?.matches(path: path) ?? false }
+
+  /// Runs a checkpoint, or whatever else writes the main file, and notes how it left that. To be called inside.
+  ///
+  /// With `isRewritten` the file is known to be clean afterwards, whatever it was before.
+  package func writeMainFile<T>(
+    isRewritten: (T) -> Bool = { _ in false }, _ body: () throws -> T
+  ) throws -> T {
+    let wasClean = isFileClean
+    if wasClean, let wal = CleanNote.File(path: "\(path)-wal") { keep(CleanNote(.copying, wal)) }
+    let result = try body()
+    if wasClean || isRewritten(result), let file = CleanNote.File(path: path) {
+      keep(CleanNote(.clean, file))
+    }
+    return result
+  }
+
+  private var note: CleanNote? {
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = unsafe pread(main, &bytes, bytes.count, 0)
+    guard count > 0 else { return nil }
+    return CleanNote(text: String(decoding: bytes.prefix(count), as: UTF8.self))
+  }
+
+  /// Before pages change the note is synced: what a power cut leaves must not look like another program's work.
+  private func keep(_ note: CleanNote) {
+    let bytes = Array(note.text.utf8)
+    // A note that cannot be kept does not match any more: the file is rewritten once more than needed.
+    _ = unsafe pwrite(main, bytes, bytes.count, 0)
+    if note.state == .copying { fdatasync(main) }
   }
 
   private static func open(_ path: String) throws(SQLiteError) -> Int32 {

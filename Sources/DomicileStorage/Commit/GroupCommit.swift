@@ -76,8 +76,8 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     self.observe = observe
     queue = CommitQueue(jobsMax: limits.jobsWaitingMax)
     purges = PurgeRequests(interval: limits.purgeInterval)
-    // Whoever had the file before may have died between a deletion and its purge.
-    if hasWAL { purges.ask() }
+    // Whoever had the file before may have died between a deletion and its purge; or something else has written it.
+    if hasWAL || (try? WriterGate(path: path).isFileClean) != true { purges.ask() }
     let thread = Thread { [self] in
       WriterThread(owner: self, open: open).run()
       let waiting = finished.withLock { state in

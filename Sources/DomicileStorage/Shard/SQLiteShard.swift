@@ -28,9 +28,12 @@ package final class SQLiteShard: ShardStore {
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       if try ShardSchema.isMissing(in: connection) {
-        try WriterGate(path: path).pass {
+        let gate = try WriterGate(path: path)
+        try gate.pass {
           try connection.transaction { try ShardSchema.create(in: connection, identity: identity) }
-          _ = try connection.truncateWAL(patience: .milliseconds(10))
+          _ = try gate.writeMainFile(isRewritten: { $0 }) {
+            try connection.truncateWAL(patience: .milliseconds(10))
+          }
         }
       }
       try ShardSchema.verify(connection, identity: identity)
