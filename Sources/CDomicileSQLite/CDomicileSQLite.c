@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 
 void domicile_sqlite_configure(void) { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
 
@@ -25,6 +28,16 @@ static int note_wal_pages(void *context, sqlite3 *connection, const char *schema
 
 void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages) {
   sqlite3_wal_hook(connection, note_wal_pages, pages);
+}
+
+long domicile_file_system_type(const char *path) {
+#ifdef __linux__
+  struct statfs status;
+  return statfs(path, &status) == 0 ? (long)status.f_type : 0;
+#else
+  (void)path;
+  return 0;
+#endif
 }
 
 static int set_lock(int descriptor, int command, short type) {

@@ -19,6 +19,7 @@ package final class SQLiteDirectory: DirectoryStore {
   ) throws(StorageError) {
     let deployment = OwnerAlias(using: &random).bytes
     try storing(in: place) {
+      try checking(place) { () throws(DatabaseFile.Problem) in try DatabaseFile.checkNew(path) }
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       guard try connection.integer("PRAGMA user_version") == 0 else { return }
@@ -54,6 +55,7 @@ package final class SQLiteDirectory: DirectoryStore {
   ///
   /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey`.
   package init(path: String, key: HashKey) throws(StorageError) {
+    try checking(Self.place) { () throws(DatabaseFile.Problem) in try DatabaseFile.check(path) }
     let identity = try storing(in: Self.place) {
       let connection = try Connection(path: path, mode: .writing)
       if try connection.integer("PRAGMA user_version") == 1 {
@@ -89,7 +91,7 @@ package final class SQLiteDirectory: DirectoryStore {
       }
     }
     readers = ReaderPool(
-      path: path, place: Self.place, check: { [commits] in try commits.checkIsSettled() }
+      path: path, place: Self.place, check: { [commits] in try commits.checkIsUsable() }
     ) { connection in
       try DirectoryReader(connection: connection)
     }

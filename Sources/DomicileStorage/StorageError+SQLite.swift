@@ -35,3 +35,49 @@ package func storing<T>(
     throw StorageError(.unavailable, "\(place) failed unexpectedly.", cause: error)
   }
 }
+
+extension StorageError {
+  /// Why a file is not opened.
+  package init(_ problem: DatabaseFile.Problem, in place: String) {
+    switch problem {
+    case .missing:
+      self.init(
+        .unavailable,
+        "The file of \(place) is missing. Mount its volume or restore the file; a shard that held data is"
+          + " never made anew.")
+    case .walWithoutDatabase:
+      self.init(
+        .unavailable,
+        "The file of \(place) is missing, but its WAL is there, which holds the latest commits. Bring the file"
+          + " back to its WAL; without the file the WAL is of no use to anybody.")
+    case .hardLinked:
+      self.init(
+        .foreignFile,
+        "The file of \(place) has another name too (a hard link), by which it could be damaged. Remove the other"
+          + " name.")
+    case .notAFile:
+      self.init(
+        .foreignFile,
+        "What has the name of the file of \(place) is not a file. Put the right file back.")
+    case .networkFileSystem(let name):
+      self.init(
+        .unavailable,
+        "The file of \(place) lies on a network file system (\(name)), where SQLite's WAL does not work. Put it on"
+          + " a volume of this machine.")
+    }
+  }
+
+  static func replaced(_ place: String) -> StorageError {
+    StorageError(
+      .foreignFile,
+      "The file of \(place) was replaced while it was open. Put the right file in its place and restart the"
+        + " process.")
+  }
+}
+
+/// Runs a check of a file, turning what it finds into what it means here.
+package func checking(
+  _ place: String, _ body: () throws(DatabaseFile.Problem) -> Void
+) throws(StorageError) {
+  do { try body() } catch { throw StorageError(error, in: place) }
+}

@@ -167,7 +167,7 @@ import Testing
         == "The commit in the notebook failed (SQLite error 787) and was undone; nothing was written."
         + " Check the disk and try again.")
     #expect(await code { try await spoiler.value } == .unavailable)
-    try commits.checkIsSettled()
+    try commits.checkIsUsable()
     try await commits.commit(by: .soon) { try $0.write(2) }
     await commits.close()
     #expect(try file.numbers() == [2])
@@ -182,9 +182,9 @@ import Testing
     }
     try await held.release()
     #expect(await code { try await spoiler.value } == .outcomeUnknown)
-    #expect(throws: StorageError.self) { try commits.checkIsSettled() }
+    #expect(throws: StorageError.self) { try commits.checkIsUsable() }
     // The next transaction settles it, even if nobody has anything to write.
-    while (try? commits.checkIsSettled()) == nil {
+    while (try? commits.checkIsUsable()) == nil {
       commits.tick()
       try await Task.sleep(for: .milliseconds(1))
     }

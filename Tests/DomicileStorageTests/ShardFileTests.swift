@@ -135,7 +135,7 @@ import Testing
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     for attempt in [{ _ = try SQLiteShard(path: path, identity: mine) }, create] {
       let error = #expect(throws: StorageError.self) { try attempt() }
-      #expect(error?.code == .unavailable)
+      #expect(error?.code == .foreignFile)
     }
   }
 

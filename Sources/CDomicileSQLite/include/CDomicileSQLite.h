@@ -22,6 +22,9 @@ void domicile_sqlite_watch_wal(sqlite3 *connection, int *pages);
 /// turn. An SQLite result code.
 int domicile_sqlite_keep_wal_at_close(sqlite3 *connection);
 
+/// The number of the file system on which a file lies (Linux, statfs(2)); 0 where that is not known.
+long domicile_file_system_type(const char *path);
+
 /// Takes an exclusive open-file-description lock on a whole file without waiting: 0, or an errno.
 int domicile_lock_file(int descriptor);
 

@@ -74,6 +74,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     self.place = place
     self.limits = limits
     self.observe = observe
+    opened = Mutex((DatabaseFile.inode(of: path), nil))
     queue = CommitQueue(jobsMax: limits.jobsWaitingMax)
     purges = PurgeRequests(interval: limits.purgeInterval)
     // Whoever had the file before may have died between a deletion and its purge; or something else has written it.
@@ -133,6 +134,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
   /// WAL. To be called every 100 ms or so.
   package func tick(at now: ContinuousClock.Instant = .now) {
     for job in queue.abandonOverdue(at: now) { job.finish(deadlineExceeded) }
+    checkFile()
     if purges.intervalIsOver(at: now), hasWAL { purges.ask(at: now) }
     if purges.isDue(at: now) { queue.wake() }
     if isUnsettled.withLock({ $0 }) && depth == 0 {
@@ -145,9 +147,25 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     }
   }
 
-  /// Refuses to answer while it is not known whether the last commit holds: what was read now might not be so
-  /// after the next start.
-  package func checkIsSettled() throws(StorageError) {
+  /// Which file was opened, and whether its name is another's now.
+  let opened: Mutex<(inode: UInt64?, problem: StorageError?)>
+
+  /// Looks whether the file is still the one that was opened.
+  func checkFile() {
+    let inode = DatabaseFile.inode(of: path)
+    opened.withLock { opened in
+      if opened.inode == nil { opened.inode = inode }
+      opened.problem =
+        inode == nil
+        ? StorageError(DatabaseFile.Problem.missing, in: place)
+        : inode != opened.inode ? .replaced(place) : nil
+    }
+  }
+
+  /// Refuses to answer from a file that was replaced, and while it is not known whether the last commit holds: what was
+  /// read now might not be so after the next start.
+  package func checkIsUsable() throws(StorageError) {
+    if let problem = opened.withLock({ $0.problem }) { throw problem }
     guard isUnsettled.withLock({ $0 }) else { return }
     throw StorageError(
       .unavailable,
@@ -175,13 +193,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
   /// Whether somebody waits for a purge, and since when.
   package var purgeState: PurgeState { purges.purgeState }
 
-  /// Whether the WAL's file holds anything: it is not opened, because closing it would drop SQLite's locks.
-  private var hasWAL: Bool { fileBytes("\(path)-wal") > 0 }
-
-  private func fileBytes(_ path: String) -> Int {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 ? Int(status.st_size) : 0
-  }
+  private var hasWAL: Bool { DatabaseFile.walBytes(path) > 0 }
 
   /// Does what waits, then closes the file.
   package func close() async {

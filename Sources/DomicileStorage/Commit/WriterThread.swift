@@ -148,7 +148,9 @@ final class WriterThread<Context: CommitContext> {
     _ jobs: ArraySlice<CommitJob<Context>>, until end: ContinuousClock.Instant?
   ) -> Outcome {
     let context: Context
-    do {
+    do throws(StorageError) {
+      owner.checkFile()
+      if let problem = owner.opened.withLock({ $0.problem }) { throw problem }
       context = try usableContext()
     } catch {
       for job in jobs { job.finish(error) }

@@ -25,6 +25,9 @@ package final class SQLiteShard: ShardStore {
   /// Makes the file of a new shard; one that was left half made is finished.
   package static func create(path: String, identity: ShardIdentity) throws(StorageError) {
     try storing(in: identity.place) {
+      try checking(identity.place) { () throws(DatabaseFile.Problem) in
+        try DatabaseFile.checkNew(path)
+      }
       let exists = FileManager.default.fileExists(atPath: path)
       let connection = try Connection(path: path, mode: exists ? .writing : .creating)
       if try ShardSchema.isMissing(in: connection) {
@@ -48,11 +51,8 @@ package final class SQLiteShard: ShardStore {
   ) throws(StorageError) {
     self.identity = identity
     clock = options.clock
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw StorageError(
-        .unavailable,
-        "The file of \(identity.place) is missing. Mount its volume or restore the file; a shard that"
-          + " held data is never made anew.")
+    try checking(identity.place) { () throws(DatabaseFile.Problem) in
+      try DatabaseFile.check(path)
     }
     let anchor = TimeKeeper()
     self.anchor = anchor
@@ -81,7 +81,7 @@ package final class SQLiteShard: ShardStore {
       }
     }
     readers = ReaderPool(
-      path: path, place: identity.place, check: { [commits] in try commits.checkIsSettled() }
+      path: path, place: identity.place, check: { [commits] in try commits.checkIsUsable() }
     ) { connection in
       try ShardSchema.verify(connection, identity: identity)
       return try ShardReader(connection: connection)
