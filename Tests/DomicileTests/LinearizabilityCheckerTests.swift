@@ -196,7 +196,7 @@ import Testing
   func `what a register did is accepted, and not with one answer changed`(_ seed: UInt64) {
     var random = SeededRandom(seed: seed)
     let history = SimulatedRegister.history(
-      seed: seed, clients: Int(2 + seed % 31), operations: 300, lostPercent: Int(seed % 4) * 5)
+      seed: seed, clients: Int(2 + seed % 31), operations: 200, lostPercent: Int(seed % 4) * 5)
     let verdict = Linearizability.check(history)
     #expect(verdict.isLinearizable, "\(verdict)")
     for doubling in [false, true] {
@@ -213,7 +213,7 @@ import Testing
     var spoilt = 0
     for seed in 0..<200 as Range<UInt64> {
       var random = SeededRandom(seed: seed)
-      let history = SimulatedRegister.history(seed: seed, clients: 8, operations: 300)
+      let history = SimulatedRegister.history(seed: seed, clients: 8, operations: 200)
       for doubling in [false, true] {
         spoilt += history.spoilt(doubling: doubling, using: &random) == nil ? 0 : 1
       }
