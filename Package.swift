@@ -75,7 +75,7 @@ let package = Package(
         "CAllocationCounter", "DomicilePolicy", "DomicileTesting",
         .product(name: "Yams", package: "Yams"),
       ]),
-    testTarget("DomicileSQLiteTests", ["DomicileSQLite", "DomicileTesting"]),
+    testTarget("DomicileSQLiteTests", ["CDomicileSQLite", "DomicileSQLite", "DomicileTesting"]),
     testTarget(
       "DomicileStorageTests",
       ["DomicilePolicy", "DomicileSQLite", "DomicileStorage", "DomicileTesting"]),

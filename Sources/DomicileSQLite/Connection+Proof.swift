@@ -27,6 +27,11 @@ package struct PageRemnant: Hashable, Sendable, CustomStringConvertible {
   package let page: UInt32
   package let kind: Kind
 
+  package init(page: UInt32, kind: Kind) {
+    self.page = page
+    self.kind = kind
+  }
+
   package var description: String { "page \(page): \(kind)" }
 }
 

@@ -61,8 +61,9 @@ typedef struct {
 ///
 /// SQLITE_OK: the call is made. Anything else is given to SQLite in its place and nothing happens, but for
 /// `torn` bytes of a write. SQLITE_IOERR_SHORT_READ for a read gives zeros, as the end of a file does. An
-/// unlock that is refused leaves the lock. Closing a file is not asked about: it always happens, and drops
-/// the file's locks. The hook must not use SQLite.
+/// unlock that is refused leaves the lock, and so does SHM_LOCK with SQLITE_SHM_UNLOCK, whose result SQLite
+/// does not look at: everybody then waits for it, the connection itself too. Closing a file is not asked
+/// about: it always happens, and drops the file's locks. The hook must not use SQLite.
 typedef int (*domicile_vfs_hook)(void *context, domicile_vfs_call *call);
 
 /// The VFS that the product uses, without a hook.
