@@ -96,6 +96,7 @@ package protocol DirectoryStore: Sendable {
 
   // The file.
 
+  func searchRemnants() throws(StorageError) -> RemnantSearchResult
   func integrityFindings() throws(StorageError) -> [String]
   func tick()
 

@@ -261,6 +261,10 @@ package final class SQLiteDirectory: DirectoryStore {
 
   package var purgeState: PurgeState { commits.purgeState }
 
+  package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
+    try commits.searchRemnants()
+  }
+
   package func close() async {
     await commits.close()
     readers.close()

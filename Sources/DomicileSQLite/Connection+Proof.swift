@@ -49,8 +49,11 @@ extension Connection {
   /// it was freed, then only numbers, and reuses it as it is. Accepted are only numbers of pages there are.
   /// Of an index entry shorter than 4 bytes, the fourth byte counts as used: SQLite wrote it too.
   ///
-  /// Takes a page at a time, and a byte of memory for each; stops at `limit` findings.
-  package func unreferencedBytes(atMost limit: Int = 1_000) throws -> [PageRemnant] {
+  /// Takes a page at a time, and a byte of memory for each; stops at `limit` findings. Calls `whenPinned` once the snapshot
+  /// keeps the main file as it is: others may fill the WAL from then on.
+  package func unreferencedBytes(
+    atMost limit: Int = 1_000, whenPinned: () -> Void = {}
+  ) throws -> [PageRemnant] {
     guard !isAutocommit else {
       throw SQLiteError(code: SQLITE_MISUSE, message: "unreferencedBytes needs a snapshot")
     }
@@ -61,6 +64,7 @@ extension Connection {
     guard walBytes == 0 else {
       throw SQLiteError(code: SQLITE_MISUSE, message: "unreferencedBytes needs an empty WAL")
     }
+    whenPinned()
     guard pageCount > 0 else { return [] }
     var search = RemnantSearch(
       connection: self, pageSize: Int(pageSize), pageCount: UInt32(pageCount), limit: limit)

@@ -37,18 +37,25 @@ package final class WriterGate {
     entered: (Duration) -> Void = { _ in }, _ body: () throws -> T
   ) throws -> T {
     let start = ContinuousClock.now
+    try enter()
+    defer { leave() }
+    entered(ContinuousClock.now - start)
+    return try body()
+  }
+
+  /// Goes inside, to ``leave()`` soon.
+  package func enter() throws(SQLiteError) {
     try Self.lock(next)
-    do {
+    do throws(SQLiteError) {
       try Self.lock(main)
     } catch {
       domicile_unlock_file(next)
       throw error
     }
     domicile_unlock_file(next)
-    defer { domicile_unlock_file(main) }
-    entered(ContinuousClock.now - start)
-    return try body()
   }
+
+  package func leave() { domicile_unlock_file(main) }
 
   // MARK: Clean files
 

@@ -30,6 +30,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case purgePending
     /// An erasure stopped half way, or waits for what is held.
     case erasureUnfinished
+    /// A file has bytes that nothing refers to: something else than Domicile has written it.
+    case remnants
     /// The clock differs from what a shard knows of the time; nothing is swept there.
     case clockInDoubt
     /// A file may be read by others than its owner.
@@ -63,17 +65,49 @@ public struct DoctorReport: Sendable, Codable {
   }
 }
 
+extension DoctorReport {
+  mutating func add(
+    _ result: RemnantSearchResult, what: String, file: String, shard: String? = nil
+  ) {
+    switch result {
+    case .searched([]): break
+    case .searched(let places):
+      add(
+        .remnants,
+        "\(what): \(places.count == 100 ? "100 or more" : "\(places.count)") pages have bytes that nothing"
+          + " refers to (\(places.prefix(3).joined(separator: ", "))): something else than Domicile has written"
+          + " the file. Stop all processes, delete \(file)-main and start one: it rewrites the file.",
+        shard: shard)
+    case .purgePending:
+      add(
+        .purgePending,
+        "\(what): somebody reads an older state, so that the WAL, with what was deleted, cannot be cut. Look for"
+          + " programs that have \(file) open, and try again.", shard: shard)
+    }
+  }
+}
+
 extension ResidencyRouter {
   /// Checks the directory against the shards in both directions, that every home is legal, the identity and
   /// law of each shard that this process carries, and the files.
   ///
   /// Reads everything; changes nothing but what any call would bring up to date.
-  public func doctor() async throws(RouterError) -> DoctorReport {
+  ///
+  /// - Parameter deep: Whether to prove, too, that nothing is left of what was deleted: after a purge, that no file has a
+  ///   byte other than zero to which nothing refers. Reads each file once more.
+  /// - Returns: What is not as it should be.
+  /// - Throws: ``RouterError`` if the directory cannot be read.
+  public func doctor(deep: Bool = false) async throws(RouterError) -> DoctorReport {
     var report = DoctorReport(sqliteVersion: Connection.libraryVersion)
     guard try directoryIsIntact(&report) else { return report }
     for file in folder.filesReadableByOthers() {
       report.add(
         .fileReadableByOthers, "“\(file)” may be read or written by others; run “chmod go=” on it.")
+    }
+    if deep {
+      try routing {
+        report.add(try directory.searchRemnants(), what: "The directory", file: "directory.sqlite")
+      }
     }
     let current = inForce
     var open: [String: SQLiteShard] = [:]
@@ -82,7 +116,14 @@ extension ResidencyRouter {
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: .now + options.deadline)
         open[definition.name] = shard
-        try routing { try check(shard, definition, current, &report) }
+        try routing {
+          try check(shard, definition, current, &report)
+          if deep {
+            report.add(
+              try shard.searchRemnants(), what: "The shard \(definition.name)",
+              file: "\(definition.name).sqlite", shard: definition.name)
+          }
+        }
       } catch {
         let name = definition.name
         if error.code == .corrupt {
@@ -126,6 +167,12 @@ extension ResidencyRouter {
     let name = definition.name
     for finding in try shard.integrityFindings() {
       report.add(.damagedFile, "The shard \(name): \(finding). Restore it.", shard: name)
+    }
+    if let seconds = shard.purgeState.seconds, seconds > 60 {
+      report.add(
+        .purgePending,
+        "The shard \(name): a purge has been pending for \(Int(seconds)) seconds, because somebody reads an older"
+          + " state. Look for programs that have its file open.", shard: name)
     }
     if shard.isClockInDoubt {
       report.add(

@@ -195,6 +195,32 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
 
   private var hasWAL: Bool { DatabaseFile.walBytes(path) > 0 }
 
+  /// Proves that nothing is left of what was deleted, or says where something is. Reads the whole file; writers wait only
+  /// until it has begun.
+  package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
+    try storing(in: place) {
+      let gate = try WriterGate(path: path)
+      let connection = try Connection(path: path, mode: .writing)
+      for _ in 0..<20 {
+        try gate.enter()
+        var isInside = true
+        defer { if isInside { gate.leave() } }
+        let isCut = try gate.writeMainFile {
+          try connection.truncateWAL(patience: limits.purgePatience)
+        }
+        guard isCut else { continue }
+        return try connection.snapshot {
+          .searched(
+            try connection.unreferencedBytes(atMost: 100) {
+              gate.leave()
+              isInside = false
+            }.map(\.description))
+        }
+      }
+      return .purgePending
+    }
+  }
+
   /// Does what waits, then closes the file.
   package func close() async {
     queue.close()
@@ -216,6 +242,14 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
       .deadlineExceeded,
       "The deadline passed before \(place) could begin; nothing was written. Try again.")
   }
+}
+
+/// What a search for remnants found.
+package enum RemnantSearchResult: Sendable, Equatable {
+  /// Pages with bytes that nothing refers to, at most 100; none, if nothing is left of what was deleted.
+  case searched([String])
+  /// Somebody reads an older state, so that the WAL cannot be cut.
+  case purgePending
 }
 
 /// A job on its way to the queue.

@@ -137,6 +137,10 @@ package final class SQLiteShard: ShardStore {
 
   package var purgeState: PurgeState { commits.purgeState }
 
+  package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
+    try commits.searchRemnants()
+  }
+
   package var depth: Int { commits.depth }
 
   package func close() async {

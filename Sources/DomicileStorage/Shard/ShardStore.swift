@@ -51,6 +51,9 @@ package protocol ShardStore: Sendable {
   /// The home of an owner and class, in whatever state.
   func home(owner: OwnerKey, dataClass: String) throws(StorageError) -> HomeRow?
 
+  /// Proves that nothing is left of what was deleted, or says where something is.
+  func searchRemnants() throws(StorageError) -> RemnantSearchResult
+
   /// What SQLite's own check of the whole file finds; empty for a sound file.
   func integrityFindings() throws(StorageError) -> [String]
 
