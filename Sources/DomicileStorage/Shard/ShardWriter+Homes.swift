@@ -16,7 +16,11 @@ extension ShardWriter {
       guard old.serial <= home.serial else { return outrun }
       switch old.state {
       case .absent, .incoming: break
-      case .erased where old.serial < home.serial: break
+      case .erased where old.serial < home.serial:
+        // A later life must not begin with what an unfinished erasure has left.
+        let left = try connection.integer(
+          "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
+        if left != nil { return refusal(.erasing) }
       case .active where old.serial == home.serial: return nil
       default: return outrun
       }

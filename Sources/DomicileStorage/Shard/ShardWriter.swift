@@ -201,6 +201,7 @@ package final class ShardWriter: CommitContext {
       case .frozen: "The home is being moved"
       case .retagged: "The user's tags have changed"
       case .policyChanged: "The policy in force has changed"
+      case .erasing: "What was here is still being erased"
       case .barred: "The law of \(identity.place) no longer permits this home"
       default: "Refused"
       }
