@@ -139,13 +139,21 @@ extension ShardWriter {
   /// Takes the clock for right, whatever it was before. What was written by a clock ahead of it is dated back, its
   /// lifetime unchanged.
   func acceptClock() throws {
-    let old = time
     let accepted = TimeAnchor.accepted(clock)
-    if old.now > accepted.shardTime {
+    let ahead = now - accepted.shardTime
+    if ahead > 0 {
+      // Shard time has gone on evenly since the anchor was set: all that was written since is as far ahead.
+      let since = try min(anchor().shardTime, accepted.shardTime + 1)
       try connection.run(
         """
-        UPDATE record SET written = written - ?1, expires = expires - ?1 WHERE written > ?2
-        """, .integer(old.now - accepted.shardTime), .integer(accepted.shardTime))
+        INSERT OR IGNORE INTO change (home, collection, key)
+        SELECT home, collection, key FROM record
+        WHERE written >= ? AND home IN (SELECT id FROM home WHERE state = 'copying')
+        """, .integer(since))
+      try connection.run(
+        """
+        UPDATE record SET written = written - ?1, expires = expires - ?1 WHERE written >= ?2
+        """, .integer(ahead), .integer(since))
     }
     try keep(accepted)
     try beginBatch()
