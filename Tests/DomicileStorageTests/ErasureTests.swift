@@ -218,7 +218,9 @@ import Testing
       options.limits.walPagesBeforeCheckpoint = Int.random(in: 3...60, using: &random)
       // Inside a transaction, or between two.
       if isInside {
-        options.readGeneration = { deaths.next(); return 1 }
+        options.readGeneration = {
+          deaths.next(); return 1
+        }
       } else {
         options.observe = { _ in deaths.next() }
       }
