@@ -64,9 +64,18 @@ package final class SQLiteShard: ShardStore {
         }
       }
       try ShardSchema.verify(connection, identity: identity)
-      let kept = try connection.rows(
-        "SELECT \(TimeAnchor.columns) FROM shard", as: { TimeAnchor($0, from: 0) })
-      anchor.keep((kept.first ?? .none).anchored(by: options.clock))
+      var kept = try TimeAnchor.kept(in: connection).anchored(by: options.clock)
+      if try kept != TimeAnchor.kept(in: connection) {
+        // The first after a restart of the machine: what the clock says now must not depend on who writes first, or on
+        // when. On a full disk this process alone knows it.
+        try? WriterGate(path: path).pass {
+          try connection.transaction {
+            kept = try TimeAnchor.kept(in: connection).anchored(by: options.clock)
+            try kept.keep(in: connection)
+          }
+        }
+      }
+      anchor.keep(kept)
     }
     commits = GroupCommit(
       path: path, place: identity.place, limits: options.limits, observe: options.observe

@@ -27,6 +27,22 @@ extension TimeAnchor {
       sinceStart: row.integer(first + 2), machineRun: row.text(first + 3),
       isDoubtful: row.integer(first + 4) != 0)
   }
+
+  /// Keeps the anchor in the file, for all processes.
+  func keep(in connection: Connection) throws(SQLiteError) {
+    try connection.run(
+      """
+      UPDATE shard SET high_water = ?, anchor_time = ?, anchor_since_start = ?, anchor_run = ?,
+        anchor_doubtful = ?
+      """,
+      .integer(highWater), .integer(shardTime), .integer(sinceStart), .text(machineRun),
+      .integer(isDoubtful ? 1 : 0))
+  }
+
+  static func kept(in connection: Connection) throws(SQLiteError) -> TimeAnchor {
+    try connection.rows("SELECT \(columns) FROM shard", as: { TimeAnchor($0, from: 0) }).first
+      ?? .none
+  }
 }
 
 /// Shard time at one moment: what lifetimes are computed from and compared with.

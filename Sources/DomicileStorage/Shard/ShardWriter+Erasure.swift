@@ -141,7 +141,7 @@ extension ShardWriter {
   func acceptClock() throws {
     let accepted = TimeAnchor.accepted(clock)
     let ahead = now - accepted.shardTime
-    if ahead > 0 {
+    if ahead > ShardTime.skew {
       // Shard time has gone on evenly since the anchor was set: all that was written since is as far ahead.
       let since = try min(anchor().shardTime, accepted.shardTime + 1)
       try connection.run(
@@ -155,7 +155,7 @@ extension ShardWriter {
         UPDATE record SET written = written - ?1, expires = expires - ?1 WHERE written >= ?2
         """, .integer(ahead), .integer(since))
     }
-    try keep(accepted)
+    try accepted.keep(in: connection)
     try beginBatch()
   }
 
@@ -163,7 +163,7 @@ extension ShardWriter {
   private func advanceHighWater() throws {
     var anchor = try anchor()
     anchor.advance(to: time, every: 1)
-    try keep(anchor)
+    try anchor.keep(in: connection)
   }
 
   private func delete(_ rows: [ExpiredRecord], limit: Int) throws -> ErasedRecords {

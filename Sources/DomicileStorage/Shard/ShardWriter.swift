@@ -110,7 +110,7 @@ package final class ShardWriter: CommitContext {
     var current = anchor.anchored(by: clock)
     time = ShardTime(current, clock: clock)
     current.advance(to: time)
-    if current != anchor { try keep(current) }
+    if current != anchor { try current.keep(in: connection) }
     keepTime(current)
   }
 
@@ -121,17 +121,6 @@ package final class ShardWriter: CommitContext {
       throw StorageError(.corrupt, "The file of \(identity.place) has no identity. Restore it.")
     }
     return TimeAnchor(selectStamp, from: 2)
-  }
-
-  /// Keeps an anchor in the file, for all processes.
-  func keep(_ anchor: TimeAnchor) throws(SQLiteError) {
-    try connection.run(
-      """
-      UPDATE shard SET high_water = ?, anchor_time = ?, anchor_since_start = ?, anchor_run = ?,
-        anchor_doubtful = ?
-      """,
-      .integer(anchor.highWater), .integer(anchor.shardTime), .integer(anchor.sinceStart),
-      .text(anchor.machineRun), .integer(anchor.isDoubtful ? 1 : 0))
   }
 
   package func settle() throws(SQLiteError) {
