@@ -60,7 +60,11 @@ package final class SQLiteShard: ShardStore {
       let connection = try Connection(path: path, mode: .writing)
       if try connection.integer("PRAGMA user_version") == 1 {
         try WriterGate(path: path).pass {
-          try connection.transaction { try ShardSchema.upgrade(connection) }
+          try connection.transaction {
+            try ShardSchema.upgrade(connection)
+            // A file that is somebody else's stays as it is.
+            try ShardSchema.verify(connection, identity: identity)
+          }
         }
       }
       try ShardSchema.verify(connection, identity: identity)
