@@ -119,7 +119,8 @@ extension ShardWriter {
 
   // MARK: The sweep
 
-  /// Deletes records that have expired, some at a time, up to the high-water and no further.
+  /// Deletes records that have expired, some at a time, up to the high-water and no further. A class whose policy has
+  /// changed waits until what is stored fits it.
   func sweep(limit: Int) throws -> ErasedRecords {
     guard !time.isInDoubt else { return ErasedRecords() }
     let rows = try connection.rows(
@@ -129,6 +130,8 @@ extension ShardWriter {
       FROM record r INDEXED BY record_expiry JOIN home h ON h.id = r.home
       WHERE r.expires <= ?1 AND h.state IN ('active', 'copying', 'held') AND NOT EXISTS (
         SELECT 1 FROM hold WHERE hold.home = r.home AND (until IS NULL OR until > ?1))
+        AND NOT EXISTS (
+          SELECT 1 FROM law_retention WHERE class = h.class AND fitted IS NOT NULL)
       ORDER BY r.expires LIMIT ?2
       """, .integer(now), .integer(Int64(limit)), as: ExpiredRecord.init)
     guard !rows.isEmpty else { return ErasedRecords() }

@@ -71,6 +71,11 @@ extension ShardWriter {
       request.home, law: request.law, collections: [request.collection], isPut: true)
     let retention = law.retention[home.dataClass]
     if case .seconds(let seconds) = request.lifetime {
+      // Longer than 30,000 years is longer than the calendar; the sum must not overflow.
+      guard seconds.map({ (1...1_000_000_000_000).contains($0) }) ?? true else {
+        throw StorageError(
+          .invalidArgument, "A lifetime has 1 to 1,000,000,000,000 seconds. Nothing was changed.")
+      }
       let wish = seconds.map { now + $0 * 1000 }
       guard fitted(wish, written: now, retention) == wish else { throw refusedLifetime(retention) }
       try connection.run(
@@ -155,7 +160,7 @@ extension ShardWriter {
       """
       SELECT r.home, r.collection, r.key, r.written, r.expires, h.state = 'copying'
       FROM home h JOIN record r ON r.home = h.id
-      WHERE h.id >= ?1 AND h.class = ?2 AND h.state IN ('active', 'copying') AND (
+      WHERE h.id >= ?1 AND h.class = ?2 AND h.state IN ('active', 'copying', 'held') AND (
         ?3 IS NOT NULL AND (r.expires IS NULL OR r.expires > r.written + ?3)
         OR ?4 IS NOT NULL AND r.expires < r.written + ?4)
       ORDER BY h.id LIMIT ?5
