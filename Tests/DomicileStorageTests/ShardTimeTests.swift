@@ -161,6 +161,29 @@ import Testing
     }
   }
 
+  @Test func `what counts after a restart is the clock when the file is first opened`()
+    async throws
+  {
+    let shard = try await TestShard()
+    try await shard.with { try await $0.fill([0], expiry: .after(.hours(3))) }
+    shard.clock.restartMachine(after: .hours(1))
+    // Somebody reads, and sets the clock before anybody writes.
+    try await shard.with { store in
+      #expect(try store.keys() == ["0000"])
+      shard.clock.set(by: .hours(20))
+      try await store.fill([1], of: .ben)
+      #expect(store.isClockInDoubt)
+      #expect(try store.keys() == ["0000"])
+    }
+    try await shard.with { store async throws in
+      #expect(store.isClockInDoubt)
+      #expect(try await store.sweep().records == 0)
+      #expect(try store.keys() == ["0000"])
+      shard.clock.set(by: .zero - .hours(20))
+      #expect(!store.isClockInDoubt)
+    }
+  }
+
   // MARK: What a wrong clock wrote
 
   @Test(arguments: [Duration.zero, .minutes(90), .hours(8)])
