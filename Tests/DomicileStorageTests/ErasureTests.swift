@@ -191,9 +191,7 @@ import Testing
       #expect(try marksFound() == marks)
       try await store.erase(home, token: 20)
       #expect(await store.purge(by: .soon) == .done)
-      // Rebalancing leaves remnants in the gaps of pages until the VFS clears these.
-      let left = try marksFound()
-      withKnownIssue(isIntermittent: true) { #expect(left == []) }
+      #expect(try marksFound() == [])
     }
   }
 
