@@ -243,6 +243,10 @@ package final class Connection {
     return code == SQLITE_OK
   }
 
+  /// Drops the pages that SQLite holds in memory and nobody uses. They are as they were written, not as the
+  /// VFS cleaned them, and would bring what was deleted back into the WAL when they are written again.
+  package func forgetPages() { unsafe sqlite3_db_release_memory(handle) }
+
   func error(_ code: Int32, sql: String) -> SQLiteError {
     SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), sql: sql)
   }

@@ -59,4 +59,34 @@ import Testing
     #expect(leaks > 0)
     if Self.trials > 60 { print("without our VFS: \(leaks) of \(Self.trials) trials leaked") }
   }
+
+  // MARK: Pages in memory
+
+  /// Whether deleted bytes are in the WAL again after the one writer goes on.
+  private func comesBack(seed: UInt64, forgetting: Bool) throws -> Bool {
+    var workload = try MarkedWorkload(
+      seed: seed, folder: folder.path, vfs: FileSystem.clean, writers: 1)
+    defer { try? FileManager.default.removeItem(atPath: workload.path) }
+    try workload.live(steps: 300 + Int(seed * 37 % 1_200))
+    try workload.erase()
+    try workload.truncateWAL()
+    if forgetting {
+      try workload.forgetPages()
+      try workload.truncateWAL()
+    }
+    try workload.liveOn(steps: 200)
+    return try workload.hasMarkers()
+  }
+
+  @Test func `what was deleted does not come back from memory once pages are forgotten`() throws {
+    for seed in 0..<UInt64(Self.trials) {
+      #expect(try !comesBack(seed: seed, forgetting: true), "seed \(seed)")
+    }
+  }
+
+  @Test func `from pages that are not forgotten it does`() throws {
+    // Else the test above shows nothing. One in fifteen.
+    let seed = try (0..<UInt64(200)).first { try comesBack(seed: $0, forgetting: false) }
+    #expect(seed != nil)
+  }
 }

@@ -30,7 +30,7 @@ struct MarkedWorkload {
     """
 
   /// Several connections, each of which comes to have pages in its cache that others have changed.
-  init(seed: UInt64, folder: String, vfs: String) throws {
+  init(seed: UInt64, folder: String, vfs: String, writers: Int = 3) throws {
     path = "\(folder)/\(vfs)-\(seed).sqlite"
     random = SeededRandom(seed: seed)
     users = .random(in: 2...40, using: &random)
@@ -38,10 +38,11 @@ struct MarkedWorkload {
     longest = [64, 256, 900, 3_000, 24 << 10].randomElement(using: &random) ?? 64
     let first = try Connection(path: path, mode: .creating, vfs: vfs)
     try first.execute(Self.schema)
-    connections = [
-      first, try Connection(path: path, mode: .writing, vfs: vfs),
-      try Connection(path: path, mode: .writing, vfs: vfs),
-    ]
+    var connections = [first]
+    while connections.count < writers {
+      connections.append(try Connection(path: path, mode: .writing, vfs: vfs))
+    }
+    self.connections = connections
     for user in 1...users {
       let owner = bytes(16, of: user)
       let profile = text(20, of: user)
@@ -137,6 +138,14 @@ struct MarkedWorkload {
     guard busy == 0 else { throw SQLiteError(code: 5, message: "the WAL is in use") }
   }
 
+  /// Makes every connection read its pages anew, clean: the own ones because they are dropped, those of
+  /// others, in any process, because a commit makes them out of date.
+  mutating func forgetPages() throws {
+    let connection = connections.randomElement(using: &random) ?? connections[0]
+    connection.forgetPages()
+    try connection.execute("pragma user_version = \(Int.random(in: 1...1_000_000, using: &random))")
+  }
+
   // MARK: Findings
 
   /// Whether eight bytes in a row of the marked user's are in one of the files.
@@ -173,8 +182,9 @@ struct MarkedWorkload {
   }
 
   func unreferenced() throws -> [PageRemnant] {
-    try connections[1].snapshot { () throws in try connections[1].unreferencedBytes() }
+    let reader = connections[connections.count - 1]
+    return try reader.snapshot { () throws in try reader.unreferencedBytes() }
   }
 
-  func integrity() throws -> String? { try connections[2].text("pragma integrity_check") }
+  func integrity() throws -> String? { try connections[0].text("pragma integrity_check") }
 }
