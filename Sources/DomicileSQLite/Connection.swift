@@ -231,6 +231,8 @@ package final class Connection {
     defer { _ = unsafe sqlite3_busy_timeout(handle, Self.busyMilliseconds) }
     guard try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) else { return false }
     unsafe walPagesStorage.pointee = 0
+    // Other connections do so by themselves: to them the WAL has changed.
+    forgetPages()
     return true
   }
 

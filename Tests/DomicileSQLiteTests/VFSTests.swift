@@ -118,6 +118,8 @@ import Testing
   }
 
   @Test func `a read that comes short gives zeros`() throws {
+    // Else the header would be read from the WAL.
+    #expect(try Connection(path: path, mode: .writing).truncateWAL(patience: .milliseconds(10)))
     let files = try FileSystem(name: "short-\(UUID().uuidString)") { call in
       call.operation == .read && call.kind == .main ? 10 | 2 << 8 : 0
     }
