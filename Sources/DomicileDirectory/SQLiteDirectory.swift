@@ -54,7 +54,7 @@ package final class SQLiteDirectory: DirectoryStore {
   /// Opens the directory.
   ///
   /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey`.
-  package init(path: String, key: HashKey) throws(StorageError) {
+  package init(path: String, key: HashKey, ballast: Ballast? = nil) throws(StorageError) {
     try checking(Self.place) { () throws(DatabaseFile.Problem) in try DatabaseFile.check(path) }
     let identity = try storing(in: Self.place) {
       let connection = try Connection(path: path, mode: .writing)
@@ -85,7 +85,8 @@ package final class SQLiteDirectory: DirectoryStore {
     }
     deployment = identity.0
     keyCheck = identity.1
-    commits = GroupCommit(path: path, place: Self.place) { () throws(StorageError) in
+    commits = GroupCommit(path: path, place: Self.place, ballast: ballast) {
+      () throws(StorageError) in
       try storing(in: Self.place) {
         try DirectoryWriter(connection: Connection(path: path, mode: .writing))
       }

@@ -38,6 +38,7 @@ public final class TemporaryDeployment: Sendable {
     options.clock = clock.wallClock
     // What is swept, and when, is for the test to say.
     options.sweepInterval = nil
+    options.ballastBytes = 1 << 20
     options.random = { [self] in random.withLock { $0.next() } }
     return options
   }

@@ -70,6 +70,7 @@ extension ResidencyRouter {
       }
       rounds.told[sweep.shard] = problem
     }
+    shards.fillBallasts()
     for shard in shards.openShards {
       metrics.recordPurgeAge(shard.purgeState, shard: shard.identity.name)
     }

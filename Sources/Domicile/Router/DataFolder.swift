@@ -12,6 +12,11 @@ struct DataFolder: Sendable {
   var directoryFile: String { "\(path)/directory.sqlite" }
   var lockFile: String { "\(path)/domicile.lock" }
 
+  /// The space that a region keeps back for a full disk; that of the directory's own volume without one.
+  func ballast(region: String? = nil, bytes: Int) -> Ballast {
+    Ballast(path: (region.map { "\(path)/\($0)" } ?? path) + "/ballast", bytes: bytes)
+  }
+
   func shardFile(_ shard: String, region: String) -> String { "\(path)/\(region)/\(shard).sqlite" }
 
   /// The folder of a deployment that exists.

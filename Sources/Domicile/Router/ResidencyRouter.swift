@@ -122,7 +122,9 @@ public final class ResidencyRouter: Service, Sendable {
     let folder = try DataFolder(existing: data)
     return try routing {
       let key = try (options.hashKey ?? folder.defaultKey).read()
-      let directory = try SQLiteDirectory(path: folder.directoryFile, key: key)
+      let directory = try SQLiteDirectory(
+        path: folder.directoryFile, key: key,
+        ballast: folder.ballast(bytes: options.ballastBytes))
       let applied = try directory.policyInForce()
       let inForce = PolicyInForce(
         reference: applied.reference, policy: try ResidencyPolicy(files: applied.files))

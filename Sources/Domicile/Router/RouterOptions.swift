@@ -23,6 +23,10 @@ public struct RouterOptions: Sendable {
   /// opened. Nil: only when ``ResidencyRouter/sweep(acceptClock:deadline:)`` is called.
   public var sweepInterval: Duration? = .seconds(5)
 
+  /// The bytes that each region, and the directory, keeps back on its volume, so that deletions and erasures are still
+  /// possible on a full disk: 64 MiB by default, 0 for none. A file `ballast` that a router makes when it first sweeps.
+  public var ballastBytes = 64 << 20
+
   /// The time of day by which records expire.
   public var clock = WallClock.system
 

@@ -83,6 +83,7 @@ final class ShardTable: Sendable {
         shardOptions.clock = options.clock
         shardOptions.random = options.random
         shardOptions.readGeneration = { [directory] in try directory.reference().generation }
+        shardOptions.ballast = folder.ballast(region: region, bytes: options.ballastBytes)
         shardOptions.observe = metrics.batchObserver(shard: definition.name, region: region)
         let shard = try SQLiteShard(path: file, identity: identity, options: shardOptions)
         state.open[key] = shard
@@ -99,6 +100,13 @@ final class ShardTable: Sendable {
 
   func note(_ definition: ShardDefinition, country: CountryCode) {
     _ = state.withLock { $0.noted.insert(Key(definition, country: country)) }
+  }
+
+  /// Keeps space back in the regions whose shards are open, and for the directory.
+  func fillBallasts() {
+    let regions = Set(state.withLock { $0.open.keys.map(\.region) })
+    for region in regions { folder.ballast(region: region, bytes: options.ballastBytes).fill() }
+    folder.ballast(bytes: options.ballastBytes).fill()
   }
 
   var openShards: [SQLiteShard] { state.withLock { Array($0.open.values) } }

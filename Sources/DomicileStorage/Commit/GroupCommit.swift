@@ -52,6 +52,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
   let limits: Limits
   let queue: CommitQueue<Context>
   let purges: PurgeRequests
+  let ballast: Ballast?
   let observe: (@Sendable (CommitBatch) -> Void)?
   private let finished = Mutex<FinishState>(FinishState())
   /// Whether a commit failed and it is not known yet whether it holds.
@@ -64,14 +65,16 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
 
   /// Starts a writer thread for the file at `path`, which errors call `place`, such as `the shard dublin-1`.
   ///
+  /// On a full disk the ballast is given up, so that what adds nothing can still be done.
   /// `open` opens the file. It is called on the writer thread, and again after an error in COMMIT.
   package init(
-    path: String, place: String, limits: Limits = Limits(),
+    path: String, place: String, ballast: Ballast? = nil, limits: Limits = Limits(),
     observe: (@Sendable (CommitBatch) -> Void)? = nil,
     open: @escaping @Sendable () throws(StorageError) -> Context
   ) {
     self.path = path
     self.place = place
+    self.ballast = ballast
     self.limits = limits
     self.observe = observe
     opened = Mutex((DatabaseFile.inode(of: path), nil))

@@ -153,17 +153,18 @@ final class WriterThread<Context: CommitContext> {
       if let problem = owner.opened.withLock({ $0.problem }) { throw problem }
       context = try usableContext()
     } catch {
-      for job in jobs { job.finish(error) }
+      finish(jobs.map { ($0, error) })
       return .done(jobs.count)
     }
     let connection = context.connection
-    let refusal = walIsFull(context) ? overloaded : nil
+    let refusal =
+      owner.ballast?.isReleased ?? false ? diskFull : walIsFull(context) ? overloaded : nil
     do {
       try connection.execute("BEGIN IMMEDIATE")
       try context.beginBatch()
     } catch {
       if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
-      for job in jobs { job.finish(StorageError(error, in: owner.place)) }
+      finish(jobs.map { ($0, StorageError(error, in: owner.place)) })
       return .done(jobs.count)
     }
     var outcomes: [StorageError?] = []
@@ -171,7 +172,7 @@ final class WriterThread<Context: CommitContext> {
       let error = job.addsData ? refusal ?? perform(job, in: context) : perform(job, in: context)
       if error != nil, connection.isAutocommit {
         guard jobs.count == 1 else { return .batchLost }
-        job.finish(error)
+        finish([(job, error)])
         return .done(1)
       }
       outcomes.append(error)
@@ -183,8 +184,25 @@ final class WriterThread<Context: CommitContext> {
       let failure = failure(of: context, error)
       for index in outcomes.indices where outcomes[index] == nil { outcomes[index] = failure }
     }
-    for (job, outcome) in zip(jobs, outcomes) { job.finish(outcome) }
+    finish(Array(zip(jobs, outcomes)))
     return .done(outcomes.count)
+  }
+
+  /// Tells who waits; what adds nothing and found the disk full is tried again without the ballast.
+  private func finish(_ outcomes: [(job: CommitJob<Context>, outcome: StorageError?)]) {
+    var again: [CommitJob<Context>] = []
+    var hasRoom = false
+    for (job, outcome) in outcomes {
+      if outcome?.code == .diskFull, !job.addsData {
+        hasRoom = hasRoom || owner.ballast?.release() ?? false
+        if hasRoom {
+          again.append(job)
+          continue
+        }
+      }
+      job.finish(outcome)
+    }
+    owner.queue.putBack(again[...])
   }
 
   /// Does one job's work; undoes it, and says why, if it throws. It may take the transaction with it.
@@ -270,6 +288,13 @@ final class WriterThread<Context: CommitContext> {
       isRewritten = false
     }
     return isCut
+  }
+
+  private var diskFull: StorageError {
+    StorageError(
+      .diskFull,
+      "The disk of \(owner.place) is full, and its ballast is used up for deletions; nothing was written. Free"
+        + " space: writes go on when there is room for the ballast again.")
   }
 
   private var overloaded: StorageError {

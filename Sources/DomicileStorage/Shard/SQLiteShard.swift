@@ -15,6 +15,8 @@ package final class SQLiteShard: ShardStore {
     package var clock = WallClock.system
     package var limits = GroupCommit<ShardWriter>.Limits()
     package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
+    /// The space that the region keeps back for a full disk.
+    package var ballast: Ballast?
     package var observe: (@Sendable (CommitBatch) -> Void)?
     /// Reads the generation in force from the directory, before each batch.
     package var readGeneration: (@Sendable () throws -> Int64)?
@@ -82,7 +84,8 @@ package final class SQLiteShard: ShardStore {
       anchor.keep(kept)
     }
     commits = GroupCommit(
-      path: path, place: identity.place, limits: options.limits, observe: options.observe
+      path: path, place: identity.place, ballast: options.ballast, limits: options.limits,
+      observe: options.observe
     ) { () throws(StorageError) in
       try storing(in: identity.place) {
         let connection = try Connection(path: path, mode: .writing)

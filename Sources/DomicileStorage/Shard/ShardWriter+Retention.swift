@@ -217,9 +217,9 @@ extension ShardWriter {
 
   /// Puts a home under a legal hold, or changes when that ends. Why not, if it cannot be.
   func hold(_ home: HomeReference, name: String, until: Int64?) throws -> StorageError? {
-    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial else {
-      return refusal(.moved)
-    }
+    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial,
+      row.hasRecords
+    else { return refusal(.moved) }
     try connection.run(
       """
       INSERT INTO hold (home, name, until) VALUES (?, ?, ?)
