@@ -73,13 +73,34 @@ struct RegionsOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The folder with policy.yaml, topology.yaml and facts/."))
   var regions = "./regions"
 
-  func policy() throws -> ResidencyPolicy { try Self.policy(folder: regions) }
+  func policy(json: Bool = false) throws -> ResidencyPolicy {
+    try Self.policy(folder: regions, json: json)
+  }
+
+  /// What is wrong with a policy, as JSON.
+  private struct Invalid: Encodable {
+    struct Problem: Encodable {
+      let file: String
+      let line: Int?
+      let column: Int?
+      let message: String
+    }
+    let isValid = false
+    let problems: [Problem]
+  }
 
   /// Reads a policy; what is wrong with it is printed, each problem with its place.
-  static func policy(folder: String) throws -> ResidencyPolicy {
+  static func policy(folder: String, json: Bool = false) throws -> ResidencyPolicy {
     do throws(PolicyError) {
       return try ResidencyPolicy(folder: folder)
     } catch {
+      if json, error.code == .invalid {
+        let problems = error.problems.map {
+          Invalid.Problem(file: $0.file, line: $0.line, column: $0.column, message: $0.message)
+        }
+        try printJSON(Invalid(problems: problems))
+        throw ExitCode.failure
+      }
       let code = error.code == .invalid ? "invalidPolicy" : "\(error.code)"
       Terminal.error("\(code): \(error.message)")
       for problem in error.problems { Terminal.error("  \(folder)/\(problem)") }
@@ -101,6 +122,50 @@ struct UserArgument: ParsableArguments {
   var user: String
 
   var id: UserID { UserID(user) }
+}
+
+/// Data classes by name.
+struct DataClassOptions: ParsableArguments {
+  @Option(
+    name: .customLong("class"), parsing: .singleValue,
+    help: ArgumentHelp("A data class; may be repeated. By default all.", valueName: "name"))
+  var dataClasses: [String] = []
+
+  /// Nil: all.
+  var names: [String]? { dataClasses.isEmpty ? nil : dataClasses }
+}
+
+/// Somebody's tags, and of which data the question is.
+struct ProfileOptions: ParsableArguments {
+  @Option(help: "The country of residence, such as DE.")
+  var residence: String
+
+  @Option(
+    name: .customLong("attribute"), parsing: .singleValue,
+    help: "A declared attribute that is set; may be repeated.")
+  var attributes: [String] = []
+
+  @OptionGroup var classes: DataClassOptions
+}
+
+/// A time with its unit, as policies write it: `90s`, `12h`, `30d`, `1y`.
+struct Lifetime: ExpressibleByArgument {
+  let duration: Duration
+  /// As it was written.
+  let text: String
+
+  init?(argument: String) {
+    let units: [Character: Int64] = [
+      "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000,
+    ]
+    let digits = argument.dropLast()
+    guard let last = argument.last, let unit = units[last],
+      digits.allSatisfy({ $0.isASCII && $0.isNumber }), digits.first != "0",
+      let count = Int64(digits), count <= 100 * 31_536_000 / unit
+    else { return nil }
+    duration = .seconds(count * unit)
+    text = argument
+  }
 }
 
 /// Runs `body`; an error of the router becomes a message and an exit code.
@@ -131,6 +196,7 @@ extension ExitCode {
   static let pending = ExitCode(5)
   static let outcomeUnknown = ExitCode(6)
   static let elsewhere = ExitCode(7)
+  static let held = ExitCode(8)
   /// EX_DATAERR of sysexits.
   static let badInput = ExitCode(65)
 }
@@ -138,10 +204,11 @@ extension ExitCode {
 extension RouterError {
   var exitCode: ExitCode {
     switch code {
-    case .refused, .unplaceable, .unserved, .barred: .refused
+    case .refused, .unplaceable, .unserved, .barred, .lifetimeRefused: .refused
     case .notFound: .notFound
     case .outcomeUnknown: .outcomeUnknown
     case .elsewhere: .elsewhere
+    case .held: .held
     case .unknownName, .invalidArgument: .badInput
     default: .failure
     }

@@ -36,7 +36,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
   static let put = usage(
     "put ",
     "put <user> <collection> <key> <value> \(deployment) [--label <name=value> ...]"
-      + " [--expires-after <time>] [--if-absent] [--if-version <version>]")
+      + " [--expires-after <time>] [--never-expires] [--if-absent] [--if-version <version>]")
   static let get = usage("get ", "get <user> <collection> <key> \(deployment) [--json]")
   static let list = usage("list ", "list [<options>] <user> <collection>")
   static let whereabouts = usage("where ", "where <user> \(deployment) [--json]")
@@ -44,7 +44,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
   static let admit = usage(
     "admit ",
     "admit <user> \(deployment) --residence <residence> [--attribute <attribute> ...]"
-      + " [--class <class> ...] [--region <region>]")
+      + " [--class <name> ...] [--region <region>]")
   static let importing = usage(
     "import ",
     "import <file> \(deployment) --user <column> [--residence <column>] [--attributes <column>]"
@@ -149,12 +149,15 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     try await check(mistake)
   }
 
-  @Test(arguments: ["10y", "0s", "-5d", "5", "d", "1.5h", "1000000001s", "99999999999999999999d"])
+  @Test(arguments: [
+    "101y", "0s", "-5d", "+5d", "05d", "5", "d", "1.5h", "5D", "5mo", "5215w",
+    "99999999999999999999d",
+  ])
   func `a lifetime is a whole number and a unit`(lifetime: String) async throws {
     try await check(
       Mistake(
         ["put", "ada", "inbox", "k", "v", "--data", "data", "--expires-after=\(lifetime)"],
-        "Error: The value '\(lifetime)' is invalid for '--expires-after <time>'\nHelp:  --expires-after <time>  How long the record is kept, such as 90s, 12h or 30d.\n\(Mistake.put)",
+        "Error: The value '\(lifetime)' is invalid for '--expires-after <time>'\nHelp:  --expires-after <time>  How long the record is kept, such as 90s, 12h, 30d or 1y. By default as the user or the policy says.\n\(Mistake.put)",
         64))
   }
 

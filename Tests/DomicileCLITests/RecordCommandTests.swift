@@ -67,7 +67,10 @@ import Testing
       error: "notFound: There is no such record.\n", exitCode: 4)
   }
 
-  @Test(arguments: [("90s", 90.0), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000)])
+  @Test(arguments: [
+    ("90s", 90.0), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000), ("2w", 1_209_600),
+    ("100y", 3_153_600_000),
+  ])
   func `a lifetime has a unit`(text: String, seconds: TimeInterval) async throws {
     let workspace = try await withAda()
     _ = try await workspace.domicile("put ada inbox k one --expires-after \(text) --data data")

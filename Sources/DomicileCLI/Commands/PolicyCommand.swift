@@ -23,6 +23,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
       let dataClasses: [String]
       let rules: [String]
     }
+    let isValid = true
     let policy: String
     let digest: String
     let countries: Int
@@ -34,7 +35,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let policy = try regions.policy()
+    let policy = try regions.policy(json: output.json)
     try await reporting {
       let report = try report(policy)
       if output.json { return try printJSON(report) }
@@ -109,18 +110,7 @@ struct PolicyExplainCommand: AsyncParsableCommand {
   @Option(help: "Decide by the policy of this folder instead of the one in force.")
   var regions: String?
 
-  @Option(help: "The country of residence, such as DE.")
-  var residence: String
-
-  @Option(
-    name: .customLong("attribute"), parsing: .singleValue,
-    help: "A declared attribute that is set; may be repeated.")
-  var attributes: [String] = []
-
-  @Option(
-    name: .customLong("class"), parsing: .singleValue,
-    help: "The data class; may be repeated. By default all.")
-  var dataClasses: [String] = []
+  @OptionGroup var profile: ProfileOptions
 
   @Option(help: "Ask about this region. By default: where at all.")
   var region: String?
@@ -135,10 +125,10 @@ struct PolicyExplainCommand: AsyncParsableCommand {
   }
 
   private func explain(_ policy: ResidencyPolicy) throws {
-    let profile = ResidencyProfile(
-      residence: try policy.geography.country(residence), attributes: attributes)
-    let verdicts = try (dataClasses.isEmpty ? policy.classes.map(\.name) : dataClasses).map {
-      try policy.verdict(for: profile, dataClass: $0, in: region ?? policy.onlyRegion(of: $0))
+    let asked = ResidencyProfile(
+      residence: try policy.geography.country(profile.residence), attributes: profile.attributes)
+    let verdicts = try (profile.classes.names ?? policy.classes.map(\.name)).map {
+      try policy.verdict(for: asked, dataClass: $0, in: region ?? policy.onlyRegion(of: $0))
     }
     if output.json {
       try printJSON(verdicts)

@@ -30,8 +30,13 @@ struct PutCommand: AsyncParsableCommand {
   var labels: [String] = []
 
   @Option(
-    help: ArgumentHelp("How long the record is kept, such as 90s, 12h or 30d.", valueName: "time"))
+    help: ArgumentHelp(
+      "How long the record is kept, such as 90s, 12h, 30d or 1y. By default as the user or the policy"
+        + " says.", valueName: "time"))
   var expiresAfter: Lifetime?
+
+  @Flag(help: "Keep the record until it is deleted, if the policy allows that.")
+  var neverExpires = false
 
   @Flag(help: "Only if no record of that key is there.")
   var ifAbsent = false
@@ -42,6 +47,9 @@ struct PutCommand: AsyncParsableCommand {
   func validate() throws {
     for label in labels where !label.contains("=") {
       throw ValidationError("A label is NAME=VALUE; “\(label)” has no “=”.")
+    }
+    if neverExpires && expiresAfter != nil {
+      throw ValidationError("--expires-after and --never-expires exclude each other.")
     }
     if ifAbsent && ifVersion != nil {
       throw ValidationError("--if-absent and --if-version exclude each other.")
@@ -61,27 +69,16 @@ struct PutCommand: AsyncParsableCommand {
     }
     let condition: RecordCondition? =
       ifAbsent ? .absent : ifVersion.flatMap(RecordVersion.init).map(RecordCondition.version)
+    let expires =
+      neverExpires ? .never : expiresAfter.map { .after($0.duration) } ?? RecordExpiry.byDefault
     try await deployment.withRouter { router in
       let user = try await router.user(UserID(record.user))
       let version = try await user.put(
         bytes, key: RecordKey(record.key), in: RecordCollection(record.collection),
         labels: Dictionary(pairs, uniquingKeysWith: { $1 }),
-        expires: expiresAfter.map { .after($0.duration) } ?? .byDefault, if: condition)
+        expires: expires, if: condition)
       Terminal.print("stored, version \(version)")
     }
-  }
-}
-
-/// A time with its unit: `90s`, `15m`, `12h`, `30d`.
-struct Lifetime: ExpressibleByArgument {
-  let duration: Duration
-
-  init?(argument: String) {
-    let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-    guard let last = argument.last, let unit = units[last],
-      let count = Int64(argument.dropLast()), count > 0, count <= 1_000_000_000
-    else { return nil }
-    duration = .seconds(count * unit)
   }
 }
 
@@ -129,7 +126,10 @@ struct GetCommand: AsyncParsableCommand {
       }
       if output.json { return try printJSON(RecordJSON(found)) }
       Terminal.write(found.value)
-      if Terminal.isOutput { Terminal.print("") }
+      if Terminal.isOutput {
+        Terminal.print("")
+        if let expires = found.expires { Terminal.error("expires \(expires.ISO8601Format())") }
+      }
     }
   }
 }
