@@ -7,13 +7,14 @@ struct DomicileCommand: AsyncParsableCommand {
     abstract: "Stores each user's records only where they may live, and says why.",
     discussion: """
       Exit codes: 0 done · 1 failed, or findings · 3 refused by the policy · 4 no such user or record · \
-      5 applied, but shards are pending · 6 the outcome of a write is unknown · 7 the region is not \
-      carried here · 64 usage · 65 bad input.
+      5 begun, but something is pending · 6 the outcome of a write is unknown · 7 the region is not \
+      carried here · 8 something is held · 64 usage · 65 bad input.
       """,
     version: "0.1.0",
     subcommands: [
       InitCommand.self, PolicyCommand.self, AdmitCommand.self, ImportCommand.self,
       WhereCommand.self, PlacementsCommand.self, ShardsCommand.self, PutCommand.self,
-      GetCommand.self, DeleteCommand.self, ListCommand.self, DoctorCommand.self,
+      GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,
+      EraseCommand.self, HoldCommand.self, SweepCommand.self, DoctorCommand.self,
     ])
 }

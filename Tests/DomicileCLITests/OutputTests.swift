@@ -1,3 +1,5 @@
+import Domicile
+import DomicileTesting
 import Foundation
 import Testing
 
@@ -117,8 +119,8 @@ import Testing
     let check = try await workspace.json("policy check --json")
     #expect(
       keys(check) == [
-        "countries", "digest", "excludedCountries", "policy", "regions", "shards", "unplaced",
-        "warnings",
+        "countries", "digest", "excludedCountries", "isValid", "policy", "regions", "shards",
+        "unplaced", "warnings",
       ])
     let unplaced = (check as? [String: Any])?["unplaced"]
     #expect(keys(first(unplaced)) == ["dataClasses", "outcome", "residence", "rules"])
@@ -128,6 +130,27 @@ import Testing
       (verdicts as? [[String: Any]])?.map { $0["outcome"] as? String } == [
         "unplaceable", "unplaceable", "refused",
       ])
+  }
+
+  @Test func `a policy that is not valid is JSON too, with every problem`() async throws {
+    let workspace = try await withAda()
+    let files = RegionFiles.small.replacing(
+      "residents: EU", in: "policy.yaml", with: "residents: EUU")
+    try workspace.write(files.replacing("facts/groups.csv", with: ""), to: "next")
+    let json = try await workspace.json("policy check --regions next --json", exitCode: 1)
+    let result = try #require(json as? [String: Any])
+    #expect(keys(result) == ["isValid", "problems"])
+    #expect(result["isValid"] as? Bool == false)
+    let problems = try #require(result["problems"] as? [[String: Any]])
+    #expect(problems.allSatisfy { $0["file"] is String && $0["message"] is String })
+    try workspace.write(files, to: "next")
+    let one = try await workspace.json("policy check --regions next --json", exitCode: 1)
+    let problem = try #require(((one as? [String: Any])?["problems"] as? [[String: Any]])?.first)
+    #expect(keys(problem) == ["column", "file", "line", "message"])
+    #expect(problem["file"] as? String == "policy.yaml")
+    #expect(problem["line"] as? Int == 13 && problem["column"] as? Int == 16)
+    #expect(
+      problem["message"] as? String == "unknown country or group “EUU”; did you mean “EU”?")
   }
 
   // MARK: Colour
@@ -165,7 +188,8 @@ import Testing
     #expect(refused.hasPrefix("\u{1B}[31mrefused\u{1B}[0m: messages of a resident of DE"))
     // JSON is the same everywhere, and a value on a terminal ends its line.
     #expect(try await !onTerminal(workspace, "policy check --json").contains("\u{1B}"))
-    #expect(try await onTerminal(workspace, "get ada inbox k1 --data data") == "Hello\n")
+    let got = try await onTerminal(workspace, "get ada inbox k1 --data data")
+    #expect(got.wholeMatch(of: /Hello\nexpires [0-9-]{10}T[0-9:]{8}Z\n/) != nil)
   }
 
   @Test(.enabled(if: hasScript, "script of util-linux is not installed"))
@@ -194,7 +218,8 @@ import Testing
 
   @Test(arguments: [
     "init", "policy", "policy check", "policy explain", "policy apply", "admit", "import", "where",
-    "placements", "shards", "put", "get", "delete", "list", "doctor",
+    "placements", "shards", "put", "get", "delete", "list", "lifetime", "erase", "hold", "hold add",
+    "hold release", "hold list", "sweep", "doctor",
   ])
   func `every command has help, and every option of it a sentence`(command: String) async throws {
     let workspace = Workspace()
@@ -215,8 +240,8 @@ import Testing
     let text = result.output.replacingOccurrences(of: "\n", with: " ")
     for code in [
       "0 done", "1 failed, or findings", "3 refused by the policy", "4 no such user or record",
-      "5 applied, but shards are pending", "6 the outcome of a write is unknown",
-      "7 the region is not carried here", "64 usage", "65 bad input",
+      "5 begun, but something is pending", "6 the outcome of a write is unknown",
+      "7 the region is not carried here", "8 something is held", "64 usage", "65 bad input",
     ] {
       #expect(text.contains(code), "\(code)")
     }

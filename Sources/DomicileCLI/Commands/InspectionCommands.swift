@@ -112,7 +112,7 @@ struct ShardsCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let statuses = try await router.shardStatuses()
+      let statuses = try await router.settledStatuses()
       if output.json { return try printJSON(statuses) }
       var table = TextTable(
         "shard", "region", "country", "operator", "accepts", "placements", "policy", "bytes",
@@ -134,7 +134,24 @@ struct ShardsCommand: AsyncParsableCommand {
   private static func state(_ status: ShardStatus) -> String {
     if !status.isCarried { return "elsewhere" }
     if status.problem != nil { return "down" }
-    return status.isCurrent ? "up" : "behind"
+    var states = [status.isCurrent ? "up" : "behind"]
+    if status.isClockInDoubt { states.append("clock in doubt") }
+    if status.purgePendingSeconds != nil { states.append("purge pending") }
+    return states.joined(separator: ", ")
+  }
+}
+
+extension ResidencyRouter {
+  /// How the shards are once the purges that need no patience are done: a router that was just opened waits for one in
+  /// each file that others write.
+  func settledStatuses() async throws -> [ShardStatus] {
+    let end = ContinuousClock.now + .seconds(1)
+    var statuses = try await shardStatuses()
+    while statuses.contains(where: { $0.purgePendingSeconds != nil }), end > .now {
+      try await Task.sleep(for: .milliseconds(20))
+      statuses = try await shardStatuses()
+    }
+    return statuses
   }
 }
 

@@ -1,0 +1,132 @@
+import ArgumentParser
+import Domicile
+import Foundation
+
+struct HoldCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "hold", abstract: "Put data of a user under a legal hold, or end that.",
+    subcommands: [HoldAddCommand.self, HoldReleaseCommand.self, HoldListCommand.self])
+}
+
+struct HoldAddCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add",
+    abstract: "Keep data of a user from being erased, deleted, replaced or swept.",
+    discussion: """
+      A hold of the same name on the same class gets the new reason and end. Exit code 5 if a shard does not \
+      know of it yet: repeat the command.
+      """)
+
+  @OptionGroup var user: UserArgument
+  @OptionGroup var name: HoldNameArgument
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var classes: DataClassOptions
+
+  @Option(help: ArgumentHelp("Why, for whoever asks later.", valueName: "text"))
+  var reason: String
+
+  @Option(
+    help: ArgumentHelp(
+      "The last day of the hold, by UTC. By default it lasts until it is released.",
+      valueName: "yyyy-mm-dd"))
+  var until: Day?
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let result = try await router.hold(
+        user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
+      let end = until.map { "until \($0.end.ISO8601Format())" } ?? "until it is released"
+      try report(
+        result, "held", "\(result.dataClasses.joined(separator: ", ")), \(end)", output)
+    }
+  }
+}
+
+struct HoldReleaseCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "release", abstract: "End a legal hold; an erasure that it stopped goes on.",
+    discussion: "Exit code 5 if a shard does not know of it yet: repeat the command.")
+
+  @OptionGroup var user: UserArgument
+  @OptionGroup var name: HoldNameArgument
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let result = try await router.release(hold: name.name, on: user.id)
+      try report(result, "released", result.dataClasses.joined(separator: ", "), output)
+    }
+  }
+}
+
+struct HoldListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List the legal holds on a user's data.")
+
+  @OptionGroup var user: UserArgument
+  @OptionGroup var deployment: DeploymentOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    try await deployment.withRouter { router in
+      let holds = try await router.holds(on: user.id)
+      if output.json { return try printJSON(holds) }
+      var table = TextTable("name", "classes", "placed", "until", "reason")
+      for hold in holds {
+        table.add(
+          hold.name, hold.dataClasses.joined(separator: ", "), hold.placed.ISO8601Format(),
+          hold.until?.ISO8601Format() ?? "released", hold.reason)
+      }
+      table.print()
+    }
+  }
+}
+
+struct HoldNameArgument: ParsableArguments {
+  @Argument(help: "The hold's name, such as the number of a case.")
+  var name: String
+}
+
+/// A day of the calendar, `2027-06-30`.
+struct Day: ExpressibleByArgument {
+  /// When the next day begins, by UTC.
+  let end: Date
+
+  init?(argument: String) {
+    guard argument.wholeMatch(of: /[0-9]{4}-[0-9]{2}-[0-9]{2}/) != nil,
+      let begin = try? Date("\(argument)T00:00:00Z", strategy: .iso8601),
+      begin.ISO8601Format().hasPrefix(argument)
+    else { return nil }
+    end = begin.addingTimeInterval(86_400)
+  }
+}
+
+/// Prints what became of a hold, and ends with the exit code for what is pending.
+private func report(
+  _ result: HoldResult, _ done: String, _ what: String, _ output: OutputOptions
+) throws {
+  struct Result: Encodable {
+    struct Pending: Encodable {
+      let shard: String
+      let reason: String
+    }
+    let dataClasses: [String]
+    let isDone: Bool
+    let pending: [Pending]
+  }
+  if output.json {
+    let pending = result.pending.map {
+      Result.Pending(shard: $0.shard, reason: $0.reason.description)
+    }
+    try printJSON(
+      Result(dataClasses: result.dataClasses, isDone: result.isDone, pending: pending))
+  } else {
+    Terminal.print("\(result.isDone ? done : "pending"): \(what)")
+    for (shard, reason) in result.pending {
+      Terminal.error("pending: the shard \(shard): \(reason.message)")
+    }
+  }
+  if !result.isDone { throw ExitCode.pending }
+}

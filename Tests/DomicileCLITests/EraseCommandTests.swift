@@ -1,0 +1,204 @@
+import Domicile
+import DomicileTesting
+import Foundation
+import Testing
+
+/// erase: receipts and exit codes.
+@Suite struct EraseCommandTests {
+  @Test func `an erased user is gone, and the receipt says what went from where`() async throws {
+    let workspace = try await Workspace.withIda()
+    expect(
+      try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
+      output: """
+        done: 3 records erased, 17 bytes
+        class     collection  region  country  shard     records  bytes
+        messages  all         mumbai  IN       mumbai-1        2     12
+        payments  all         mumbai  IN       mumbai-1        1      5
+        alias ALIAS, policy generation 1, serial NUMBER, TIME
+
+        """)
+    for command in ["where ida", "get ida inbox a/1", "erase ida --yes", "erase ida"] {
+      expect(
+        try await workspace.domicile("\(command) --data data"),
+        error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+    }
+    expect(
+      try await workspace.domicile("doctor --data data").maskingSQLite,
+      output: "sound: 0 users, 0 homes, 4 shards; SQLite VERSION\n")
+    #expect(
+      try await workspace.domicile("admit ida --residence US --data data").output
+        == "admitted\n  messages in ashburn\n  payments in ashburn\n")
+  }
+
+  @Test func `classes are erased by themselves, and the user stays`() async throws {
+    let workspace = try await Workspace.withIda()
+    let result = try await workspace.domicile(
+      "erase ida --class payments --class messages --yes --data data")
+    #expect(result.exitCode == 0 && result.output.hasPrefix("done: 3 records erased, 17 bytes\n"))
+    expect(
+      try await workspace.domicile("where ida --data data").maskingReceipt,
+      output: """
+        residence IN, attributes: none
+        alias ALIAS
+        class  region  country  shard  state
+
+        """)
+  }
+
+  @Test func `a collection is erased, whole or by prefix, and the home stays`() async throws {
+    let workspace = try await Workspace.withIda()
+    expect(
+      try await workspace.domicile("erase ida --collection inbox --prefix a/ --yes --data data")
+        .maskingReceipt,
+      output: """
+        done: 1 record erased, 6 bytes
+        class     collection  region  country  shard     records  bytes
+        messages  inbox       mumbai  IN       mumbai-1        1      6
+        alias ALIAS, policy generation 1, TIME
+
+        """)
+    #expect(try await workspace.domicile("get ida inbox b/1 --data data").output == "two")
+    let json = try await workspace.json("erase ida --collection inbox --yes --json --data data")
+    let receipt = try #require(json as? [String: Any])
+    #expect(
+      receipt.keys.sorted() == [
+        "alias", "erased", "held", "isDone", "pending", "policyGeneration", "time",
+      ])
+    #expect(receipt["isDone"] as? Bool == true)
+    let erased = try #require((receipt["erased"] as? [[String: Any]])?.first)
+    #expect(
+      erased.keys.sorted() == [
+        "bytes", "collection", "country", "dataClass", "records", "region", "shard",
+      ])
+    #expect(erased["records"] as? Int == 1)
+    #expect(try await workspace.domicile("put ida inbox b/1 again --data data").exitCode == 0)
+  }
+
+  // MARK: Held
+
+  @Test func `what the policy keeps is held, out of reach, and erasing is where it stands`()
+    async throws
+  {
+    let workspace = try await Workspace.withIda(.keepingPayments)
+    let rule = "payments: shortest 5y (policy.yaml:9)"
+    expect(
+      try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
+      output: """
+        done: 2 records erased, 12 bytes
+        class     collection  region  country  shard     records  bytes
+        messages  all         mumbai  IN       mumbai-1        2     12
+        payments  all         mumbai  IN       mumbai-1        0      0
+        held: 1 record of payments in mumbai-1 by \(rule), until TIME
+        alias ALIAS, policy generation 1, serial NUMBER, TIME
+
+        """, exitCode: 8)
+    let json = try await workspace.json("erase ida --yes --json --data data", exitCode: 8)
+    let held = (json as? [String: Any])?["held"] as? [[String: Any]]
+    #expect(held?.first?.keys.sorted() == ["dataClass", "records", "rule", "shard", "until"])
+    #expect(held?.first?["rule"] as? String == rule)
+    // Whoever looks sees that it is there, and why nobody can read it.
+    let place = try await workspace.domicile("where ida --data data").output
+    #expect(place.contains("payments  mumbai  IN       mumbai-1  erasing\n"))
+    expect(
+      try await workspace.domicile("get ida receipts r --data data"),
+      error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+    expect(
+      try await workspace.domicile("admit ida --residence IN --data data"),
+      error:
+        "erasing: This user's data is being erased; nothing was written. Admit again when that is done.\n",
+      exitCode: 1)
+  }
+
+  @Test func `a record that the policy keeps is neither deleted nor replaced`() async throws {
+    let workspace = try await Workspace.withIda(.keepingPayments)
+    for command in ["delete ida receipts r", "put ida receipts r more"] {
+      let result = try await workspace.domicile("\(command) --data data")
+      let message = result.error.replacing(/[0-9-]{10}T[0-9:]{8}Z/, with: "TIME")
+      #expect(
+        message
+          == "held: The record is held by payments: shortest 5y (policy.yaml:9), until TIME; nothing was deleted or replaced. Try again after that.\n"
+      )
+      #expect(result.exitCode == 8)
+    }
+    expect(
+      try await workspace.domicile("erase ida --collection receipts --yes --data data")
+        .maskingReceipt,
+      output: """
+        done: 0 records erased, 0 bytes
+        class     collection  region  country  shard     records  bytes
+        payments  receipts    mumbai  IN       mumbai-1        0      0
+        held: 1 record of payments in mumbai-1 by payments: shortest 5y (policy.yaml:9), until TIME
+        alias ALIAS, policy generation 1, TIME
+
+        """, exitCode: 8)
+    #expect(try await workspace.domicile("get ida receipts r --data data").output == "paid")
+  }
+
+  // MARK: Pending
+
+  @Test func `a shard that is missing leaves the erasure pending, and a repeat ends it`()
+    async throws
+  {
+    let workspace = try await Workspace.withIda()
+    let file = try workspace.file(Workspace.mumbai)
+    try FileManager.default.moveItem(atPath: file, toPath: "\(file).away")
+    expect(
+      try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
+      output: """
+        pending: 0 records erased, 0 bytes
+        pending: mumbai-1: unavailable: The file of the shard mumbai-1 is missing. Mount its volume or restore the file; a shard that held data is never made anew.
+        alias ALIAS, policy generation 1, serial NUMBER, TIME
+
+        """, exitCode: 5)
+    try FileManager.default.moveItem(atPath: "\(file).away", toPath: file)
+    let found = try await workspace.domicile("doctor --data data").masking(
+      /[0-9a-f]{32}/, as: "ALIAS")
+    #expect(
+      found.output.hasPrefix(
+        "erasureUnfinished: The erasure of ALIAS (messages) in the shard mumbai-1 stopped half way. Run “domicile erase” for the user again; an open router goes on with it.\n"
+      ))
+    #expect(found.exitCode == 1)
+    let again = try await workspace.domicile("erase ida --yes --data data")
+    #expect(again.exitCode == 0 && again.output.hasPrefix("done: 3 records erased, 17 bytes\n"))
+    #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
+  }
+
+  @Test func `somebody who reads keeps the bytes in the file, until a repeat purges it`()
+    async throws
+  {
+    let workspace = try await Workspace.withIda()
+    try await workspace.whileReading(Workspace.mumbai) {
+      let json = try await workspace.json(
+        "erase ida --deadline 1s --yes --json --data data", exitCode: 5)
+      let receipt = try #require(json as? [String: Any])
+      #expect(receipt["isDone"] as? Bool == false)
+      #expect(
+        receipt["pending"] as? [[String: String]] == [
+          [
+            "place": "mumbai-1",
+            "reason":
+              "Somebody reads an older state of the file; the purge is tried again until it is done.",
+          ]
+        ])
+      // It can no longer be read all the same.
+      #expect(try await workspace.domicile("get ida inbox a/1 --data data").exitCode == 4)
+      let shards = try await workspace.domicile("shards --carry mumbai --data data").output
+      #expect(shards.contains("up, purge pending\n"))
+      expect(
+        try await workspace.domicile("sweep --carry mumbai --data data"),
+        output: """
+          shard     region  records  state
+          mumbai-1  mumbai        0  purge pending
+          purge pending: Somebody reads an older state of the file. Let them finish; an open router goes on by itself, else repeat the command.
+
+          """, exitCode: 5)
+    }
+    let again = try await workspace.domicile("erase ida --yes --data data").maskingReceipt
+    #expect(again.exitCode == 0 && again.output.hasPrefix("done: 0 records erased, 0 bytes\n"))
+    for file in [Workspace.mumbai, "data/directory.sqlite"] {
+      #expect(
+        try !String(decoding: Data(contentsOf: URL(filePath: workspace.file(file))), as: UTF8.self)
+          .contains("paid"))
+    }
+  }
+}
