@@ -164,9 +164,13 @@ struct DoctorCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
+  @Flag(
+    help: "Prove, too, that nothing is left of what was deleted. Reads each file once more.")
+  var deep = false
+
   func run() async throws {
     try await deployment.withRouter { router in
-      let report = try await router.doctor()
+      let report = try await router.doctor(deep: deep)
       if output.json {
         try printJSON(report)
       } else {
