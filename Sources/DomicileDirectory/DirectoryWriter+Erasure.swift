@@ -97,8 +97,10 @@ extension DirectoryWriter {
     let wasThere = connection.changes > 0
     // An erasure that the hold stopped may go on.
     try connection.run(
-      "UPDATE user SET erasure_due = 0 WHERE owner = ? AND erasing IS NOT NULL",
-      .blob(owner.bytes))
+      """
+      UPDATE user SET erasure_due = 0 WHERE owner = ? AND (erasing IS NOT NULL OR EXISTS (
+        SELECT 1 FROM placement WHERE placement.user = user.id AND state = 'erasing'))
+      """, .blob(owner.bytes))
     return wasThere
   }
 }

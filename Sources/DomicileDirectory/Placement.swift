@@ -120,7 +120,8 @@ package struct ErasurePlan: Sendable {
   package let homes: [Home]
 }
 
-/// A legal hold on data of a user: it is not erased, and does not expire, while the hold lasts.
+/// A legal hold on data of a user: it is neither deleted, replaced nor swept while the hold lasts. What expires can no
+/// longer be read, as ever.
 public struct LegalHold: Sendable, Codable, Hashable {
   /// Such as the number of a case. Not personal data.
   public let name: String

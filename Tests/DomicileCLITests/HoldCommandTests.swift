@@ -43,8 +43,7 @@ import Testing
         alias ALIAS, policy generation 1, serial NUMBER, TIME
 
         """, exitCode: 8)
-    let found = try await workspace.domicile("doctor --data data")
-    #expect(found.output.contains("(messages) in the shard mumbai-1 waits for what the policy"))
+    #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
     expect(
       try await workspace.domicile("hold release ida case/1 --data data"),
       output: "released: messages, payments\n")

@@ -71,7 +71,9 @@ import Testing
     #expect(transactions == 4)
   }
 
-  @Test func `the default comes back when a lifetime is forgotten`() async throws {
+  @Test func `the default counts again when a lifetime is forgotten, and lengthens nothing stored`()
+    async throws
+  {
     let shard = try await TestShard()
     try await shard.with { store in
       try await store.keep(.limits(standard: .day))
@@ -82,7 +84,9 @@ import Testing
       try await store.setLifetime(.byDefault, prefix: "a/")
       #expect(try store.lifetime("a/1") == 60)
       try await store.setLifetime(.byDefault)
-      for key in ["a/1", "b"] as [RecordKey] { #expect(try store.lifetime(key) == 86_400) }
+      for key in ["a/1", "b"] as [RecordKey] { #expect(try store.lifetime(key) == 60) }
+      try await store.write(.put("b"))
+      #expect(try store.lifetime("b") == 86_400)
       // There was none.
       try await store.setLifetime(.byDefault, prefix: "c")
       #expect(try shard.count("lifetime") == 0)

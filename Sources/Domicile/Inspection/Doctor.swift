@@ -28,7 +28,7 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case countWrong
     /// Somebody's reading keeps deleted bytes in a file.
     case purgePending
-    /// An erasure stopped half way, or waits for what is held.
+    /// An erasure stopped half way.
     case erasureUnfinished
     /// A file has bytes that nothing refers to: something else than Domicile has written it.
     case remnants
@@ -297,13 +297,12 @@ extension ResidencyRouter {
     let home = try shard.home(owner: entry.owner, dataClass: placement.dataClass)
     if placement.state == .erasing {
       let isHeld = home?.state == .held && home?.serial == placement.serial
+      // What the policy or a legal hold keeps is as it should be.
+      if isHeld { return }
       report.add(
         .erasureUnfinished,
-        "The erasure of \(entry.alias) (\(placement.dataClass)) in the shard \(name) "
-          + (isHeld
-            ? "waits for what the policy or a legal hold keeps."
-            : "stopped half way. Run “domicile erase” for the user again; an open router goes on with it."),
-        shard: name)
+        "The erasure of \(entry.alias) (\(placement.dataClass)) in the shard \(name) stopped half way. Run"
+          + " “domicile erase” for the user again; an open router goes on with it.", shard: name)
       return
     }
     let isThere =

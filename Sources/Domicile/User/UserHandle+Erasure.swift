@@ -52,6 +52,13 @@ extension UserHandle {
     _ lifetime: RecordExpiry, of collection: RecordCollection, prefix: RecordKey? = nil,
     deadline: Duration? = nil
   ) async throws(RouterError) {
+    let prefix = prefix?.bytes ?? []
+    guard prefix.count <= RecordLimits.keyBytesMax else {
+      throw counted(
+        RouterError(
+          .invalidArgument,
+          "A prefix has at most 1,024 bytes; this one has \(prefix.count). Nothing was changed."))
+    }
     let wish: LifetimeRequest.Lifetime
     switch lifetime.kind {
     case .byDefault: wish = .byDefault
@@ -67,7 +74,7 @@ extension UserHandle {
     try await routed([collection], deadline: deadline) { route, law, end in
       try await route.shard.setLifetime(
         LifetimeRequest(
-          home: route.home, law: law, collection: collection.name, prefix: prefix?.bytes ?? [],
+          home: route.home, law: law, collection: collection.name, prefix: prefix,
           lifetime: wish), by: end)
     }
   }

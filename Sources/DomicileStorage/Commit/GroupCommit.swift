@@ -208,6 +208,15 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
         try gate.enter()
         var isInside = true
         defer { if isInside { gate.leave() } }
+        guard gate.isFileClean else {
+          // Something else has written it. The writer rewrites it with its next purge.
+          gate.leave()
+          isInside = false
+          purges.ask()
+          queue.wake()
+          usleep(100_000)
+          continue
+        }
         let isCut = try gate.writeMainFile {
           try connection.truncateWAL(patience: limits.purgePatience)
         }

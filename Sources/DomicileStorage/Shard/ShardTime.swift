@@ -59,6 +59,8 @@ struct ShardTime: Sendable, Equatable {
 
   let now: Int64
   let isInDoubt: Bool
+  /// A time that has surely come: by it is decided whether what is held may go. While in doubt, the high-water.
+  let settled: Int64
 
   init(_ anchor: TimeAnchor, clock: WallClock) {
     let expected = anchor.shardTime + clock.millisecondsSinceStart - anchor.sinceStart
@@ -67,6 +69,7 @@ struct ShardTime: Sendable, Equatable {
     isInDoubt = anchor.isDoubtful || !isNear
     // Never back behind what was deleted by, or told to somebody.
     now = max(isNear ? told : expected, anchor.highWater)
+    settled = isInDoubt ? anchor.highWater : now
   }
 }
 

@@ -44,7 +44,8 @@ extension ShardWriter {
     guard let retention = law.retention[dataClass], let shortest = retention.shortestSeconds,
       let (count, last) = try connection.rows(
         "SELECT count(*), max(written) FROM record WHERE home = ? AND written > ?",
-        .integer(home.id), .integer(now - shortest * 1000), as: { ($0.integer(0), $0.integer(1)) }
+        .integer(home.id), .integer(time.settled - shortest * 1000),
+        as: { ($0.integer(0), $0.integer(1)) }
       ).first, count > 0
     else { return nil }
     return HeldHome(
@@ -61,7 +62,7 @@ extension ShardWriter {
     if home.hasHolds, try hold(on: home.id) != nil { return .success(ErasedRecords()) }
     let shortest = law.retention[erasure.dataClass]?.shortestSeconds
     let isHeld = home.state == .held && shortest != nil
-    let upTo = isHeld ? now - (shortest ?? 0) * 1000 : .max
+    let upTo = isHeld ? time.settled - (shortest ?? 0) * 1000 : .max
     var erased = try delete(
       connection.rows(
         """

@@ -126,8 +126,12 @@ extension ShardWriter {
         try home.hasLifetimes
         ? lifetime(operation, home: home.id) : nil
       let seconds = wish.map(\.seconds) ?? retention?.standardSeconds
-      let expires = fitted(
+      var expires = fitted(
         seconds.map { row.written + $0 * 1000 }, written: row.written, retention)
+      // Nobody asked for it to be kept longer; its writer may have asked for less.
+      if request.lifetime == .byDefault, let old = row.expires {
+        expires = min(expires ?? .max, old)
+      }
       if expires != row.expires {
         try set(expires: expires, home: home.id, request.collection, row.key)
         if home.isCopying {
@@ -199,7 +203,7 @@ extension ShardWriter {
 
   func heldByLaw(written: Int64, dataClass: String) -> HeldData? {
     guard let retention = law.retention[dataClass], let seconds = retention.shortestSeconds,
-      written + seconds * 1000 > now
+      written + seconds * 1000 > time.settled
     else { return nil }
     return HeldData(until: written + seconds * 1000, rule: retention.rule)
   }
@@ -210,7 +214,7 @@ extension ShardWriter {
       """
       SELECT name, until FROM hold WHERE home = ? AND (until IS NULL OR until > ?)
       ORDER BY until IS NULL DESC, until DESC LIMIT 1
-      """, .integer(home), .integer(now),
+      """, .integer(home), .integer(time.settled),
       as: { HeldData(until: $0.integerIfPresent(1), rule: "the legal hold “\($0.text(0))”") }
     ).first
   }
