@@ -75,6 +75,11 @@ extension Mistake {
                 shortest: 366d
           """,
         says: "policy.yaml:16:17: “shortest” (366d) is more than “longest” (1y)"),
+      metadata("without a retention", "{collections: [sessions]}"),
+      metadata("that limits only the default", "{collections: [s], retention: {default: 90d}}"),
+      metadata(
+        "that misspells the limit", "{collections: [s], retention: {longst: 90d}}",
+        saysFirst: "policy.yaml:13:44: unknown key “longst”; did you mean “longest”?\n"),
     ] + durations
 
   private static let general = "write a whole number and a unit (s, m, h, d, w, y), such as 30d"
@@ -115,6 +120,18 @@ extension Mistake {
     retention(
       "a longest of \(duration)", "{longest: \(duration)}",
       says: "policy.yaml:12:60: “\(duration)” \(complaint)")
+  }
+
+  private static func metadata(
+    _ name: String, _ text: String, saysFirst first: String = ""
+  ) -> Mistake {
+    .inPolicy(
+      "a class of metadata \(name)",
+      "  directory: {}", becomes: "  metadata: \(text)\n  directory: {}",
+      says: first + """
+        policy.yaml:13:13: the class “metadata” needs a “longest”, since nobody may keep metadata \
+        without end; add “retention: {longest: 90d}”
+        """)
   }
 
   /// The retention of the class `payments`.

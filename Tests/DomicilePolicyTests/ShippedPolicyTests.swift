@@ -22,6 +22,17 @@ import Testing
     #expect(policy.geography.countries.count == 250)
   }
 
+  @Test func `metadata is kept for 90 days at most, receipts for 5 years at least`() throws {
+    let day = Duration.seconds(86_400)
+    let metadata = try #require(try policy.retention(ofClass: "metadata"))
+    #expect(metadata.standard == day * 90 && metadata.longest == day * 90)
+    let payments = try #require(try policy.retention(ofClass: "payments"))
+    #expect(payments.shortest == day * 1_825 && payments.longest == nil)
+    for name in ["profile", "messages", "directory"] {
+      #expect(try policy.retention(ofClass: name) == nil)
+    }
+  }
+
   @Test func `65 countries are excluded`() throws {
     let profile = try #require(ResidencyProfile("BR"))
     let legal = try policy.verdict(for: profile, dataClass: "messages").legalCountries

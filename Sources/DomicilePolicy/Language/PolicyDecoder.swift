@@ -92,6 +92,11 @@ struct PolicyDecoder {
         names.append(text)
       }
       let retention = RetentionDecoder.decode(fields["retention"], dataClass: name)
+      if name == Rulebook.metadataClass && fields["retention"]?.has("longest") != true {
+        value.problem(
+          "the class “metadata” needs a “longest”, since nobody may keep metadata without end;"
+            + " add “retention: {longest: 90d}”")
+      }
       classes.append(DataClassDefinition(name: name, collections: names, retention: retention))
     }
     if classes.count > Rulebook.classesMax {

@@ -92,6 +92,8 @@ struct Rulebook: Sendable {
 
   /// The class whose data the directory itself is.
   static let directoryClass = "directory"
+  /// The class that must say how long its records are kept at most.
+  static let metadataClass = "metadata"
   static let attributesMax = 64
   static let classesMax = 64
   /// The most rules, and the most exclusions.

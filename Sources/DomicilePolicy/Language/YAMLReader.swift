@@ -105,6 +105,11 @@ struct YAMLReader {
 
   var isEmptyMapping: Bool { node.mapping?.isEmpty ?? false }
 
+  /// Whether this is a mapping with the key, whatever its value.
+  func has(_ key: String) -> Bool {
+    node.mapping?.keys.contains { $0.scalar?.string == key } ?? false
+  }
+
   /// A scalar's text, or nothing, without a word about it.
   var quietText: String { node.scalar?.string ?? "" }
 
