@@ -61,8 +61,8 @@ import Testing
       output: "records are kept as the policy says\n")
     // What is stored is not kept longer by that.
     #expect(try await lifetime(workspace, "inbox a/1") == 86_400)
-    _ = try await workspace.domicile("put ida inbox a/1 w --data data")
-    #expect(try await lifetime(workspace, "inbox a/1") == 30 * 86_400)
+    _ = try await workspace.domicile("put ida inbox a/9 w --data data")
+    #expect(try await lifetime(workspace, "inbox a/9") == 30 * 86_400)
   }
 
   @Test func `lifetime is JSON`() async throws {

@@ -59,7 +59,7 @@ import Testing
     var (admitted, written) = (0, 0)
     for round in 0..<40 {
       try? FileManager.default.removeItem(atPath: notes)
-      let delay = UInt32.random(in: 1_000...60_000, using: &random)
+      let delay = UInt32.random(in: 5_000...200_000, using: &random)
       await #expect(processExitsWith: .signal(SIGKILL), "seed \(seed)") {
         [
           data = deployment.data as String, notes = notes as String, round = round as Int,
