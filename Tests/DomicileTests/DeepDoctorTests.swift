@@ -104,4 +104,22 @@ import Testing
       #expect(try await codes(router) == [])
     }
   }
+
+  @Test func `an erasure that stopped between two steps is unfinished, and no damage`() async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser { router, ada in
+      try await ada.put("v".utf8, key: "k", in: .inbox)
+      let shard = try Connection(
+        path: "\(deployment.data)/dublin/dublin-1.sqlite", mode: .writing)
+      let directory = try Connection(path: "\(deployment.data)/directory.sqlite", mode: .writing)
+      // As the first step of an erasure leaves the home, before any record goes.
+      try shard.execute("UPDATE home SET state = 'erased' WHERE class = 'messages'")
+      try directory.execute("UPDATE placement SET state = 'erasing' WHERE class = 'messages'")
+      #expect(try await codes(router) == [.erasureUnfinished])
+      // Without an erasure there is no reason for such records.
+      try directory.execute("UPDATE placement SET state = 'placed' WHERE class = 'messages'")
+      #expect(try await codes(router) == [.damagedFile, .homeMissing])
+    }
+  }
 }

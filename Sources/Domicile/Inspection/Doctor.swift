@@ -168,6 +168,13 @@ extension ResidencyRouter {
     for finding in try shard.integrityFindings() {
       report.add(.damagedFile, "The shard \(name): \(finding). Restore it.", shard: name)
     }
+    let forgotten = try forgottenErasures(in: shard)
+    if forgotten > 0 {
+      report.add(
+        .damagedFile,
+        "The shard \(name): \(forgotten) erased homes have records, and the directory notes no erasure. An old"
+          + " file may have been brought back. Restore it.", shard: name)
+    }
     if let seconds = shard.purgeState.seconds, seconds > 60 {
       report.add(
         .purgePending,
@@ -204,6 +211,20 @@ extension ResidencyRouter {
         try check(home, in: shard, law: law, &report)
       }
     }
+  }
+
+  /// How many erased homes have records though no erasure goes on; one that stopped half way is told of the directory's
+  /// placement.
+  private func forgottenErasures(in shard: SQLiteShard) throws -> Int {
+    let suspects = try shard.erasedHomesWithRecords().filter { home in
+      let placement = try directory.user(home.owner)?.placements
+        .first { $0.dataClass == home.dataClass }
+      return placement?.shard != shard.identity.name || placement?.state != .erasing
+    }
+    guard !suspects.isEmpty else { return 0 }
+    // An erasure may have ended in between, in the shard first and then in the directory.
+    let still = Set(try shard.erasedHomesWithRecords().map(\.id))
+    return suspects.count { still.contains($0.id) }
   }
 
   private func check(

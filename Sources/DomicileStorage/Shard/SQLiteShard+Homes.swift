@@ -41,6 +41,17 @@ extension SQLiteShard {
     }.first?.get()
   }
 
+  /// Homes that are erased and still have records: right only while the directory notes their erasure.
+  package func erasedHomesWithRecords() throws(StorageError) -> [HomeRow] {
+    try read { reader, _ in
+      try reader.connection.rows(
+        """
+        SELECT \(Self.homeColumns) FROM home
+        WHERE state = 'erased' AND EXISTS (SELECT 1 FROM record r WHERE r.home = home.id)
+        """, as: Self.homeRow)
+    }.map { result throws(StorageError) in try result.get() }
+  }
+
   private static var homeColumns: String { "id, owner, class, alias, serial, state, tags, profile" }
 
   private static func homeRow(_ row: Statement) -> Result<HomeRow, StorageError> {

@@ -229,7 +229,7 @@ package final class SQLiteShard: ShardStore {
           """,
           "records of a home that is gone": """
           SELECT count(*) FROM record r JOIN home h ON h.id = r.home
-          WHERE h.state IN ('absent', 'moved', 'erased')
+          WHERE h.state IN ('absent', 'moved')
           """,
           "records of no home":
             "SELECT count(*) FROM record WHERE home NOT IN (SELECT id FROM home)",
