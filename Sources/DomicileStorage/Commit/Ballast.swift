@@ -38,7 +38,9 @@ package final class Ballast: Sendable {
     guard unsafe statvfs(folder, &status) == 0 else { return }
     let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
     guard free >= 4 * UInt64(bytes) else { return }
-    let file = unsafe open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    // Made under another name: a file that is there and empty, or half, would be taken for one that was given up.
+    let new = "\(path).new"
+    let file = unsafe open(new, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard file >= 0 else { return }
     defer { close(file) }
     #if os(Linux)
@@ -46,7 +48,9 @@ package final class Ballast: Sendable {
     #else
       let isFilled = ftruncate(file, off_t(bytes)) == 0
     #endif
-    // Half a ballast would look like a whole one.
-    if !isFilled { _ = ftruncate(file, 0) }
+    guard isFilled, ftruncate(file, off_t(bytes)) == 0, unsafe rename(new, path) == 0 else {
+      _ = unsafe unlink(new)
+      return
+    }
   }
 }
