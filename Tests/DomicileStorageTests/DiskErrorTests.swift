@@ -39,7 +39,8 @@
     }
   }
 
-  private func limitFiles(to bytes: Int) {
+  /// The limit on the size of files, for all of this process.
+  func limitFiles(to bytes: Int) {
     let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
     var limit = rlimit()
     unsafe getrlimit(resource, &limit)

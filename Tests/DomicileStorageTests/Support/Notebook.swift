@@ -11,8 +11,10 @@ final class Notebook: CommitContext {
   /// How many notebooks of this file were opened before this one.
   let edition: Int
 
-  init(path: String, edition: Int) throws(SQLiteError) {
-    connection = try Connection(path: path, mode: .writing)
+  init(
+    path: String, edition: Int, vfs: String = FileSystem.clean
+  ) throws(SQLiteError) {
+    connection = try Connection(path: path, mode: .writing, vfs: vfs)
     self.edition = edition
     try connection.execute("PRAGMA foreign_keys = ON")
   }
@@ -31,6 +33,10 @@ final class Notebook: CommitContext {
     try connection.run(
       "INSERT INTO note (number, body) VALUES (?, ?)", .integer(Int64(number)),
       .blob([UInt8](repeating: 1, count: bytes)))
+  }
+
+  func delete(_ number: Int) throws {
+    try connection.run("DELETE FROM note WHERE number = ?", .integer(Int64(number)))
   }
 
   /// Makes the next COMMIT fail, with the transaction still open.
