@@ -65,9 +65,11 @@ package protocol DirectoryStore: Sendable {
   /// Notes that a user, or some classes of the user's data, is being erased, under a fresh token: from then on no admission
   /// of it begins, and those under way end. Nil if there is no such user.
   ///
+  /// With an alias, only an erasure of that life of the user, and one that is under way, is gone on with; nil if it is over.
   /// An erasure under way is taken over. From `due` on it is listed by ``dueErasures(at:limit:)``.
   func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date, by deadline: ContinuousClock.Instant
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasurePlan?
 
   /// Drops the mapping of what was erased, but for the classes that are held: they stay listed, to be looked at again

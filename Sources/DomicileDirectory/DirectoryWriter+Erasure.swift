@@ -5,7 +5,7 @@ import Foundation
 /// Erasures and legal holds, in the transaction of a batch.
 extension DirectoryWriter {
   func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date
   ) throws -> ErasurePlan? {
     guard
       let user = try connection.rows(
@@ -18,9 +18,16 @@ extension DirectoryWriter {
     // Who is being erased stays so, whatever is asked for of the classes.
     let isWholeUser = dataClasses == nil || user.isErasing
     let homes = try connection.rows(
-      "SELECT class, shard FROM placement WHERE user = ? ORDER BY class", .integer(user.id),
-      as: { (dataClass: $0.text(0), shard: $0.integer(1)) }
+      "SELECT class, shard, state = 'erasing' FROM placement WHERE user = ? ORDER BY class",
+      .integer(user.id),
+      as: { (dataClass: $0.text(0), shard: $0.integer(1), isErasing: $0.integer(2) != 0) }
     ).filter { isWholeUser || dataClasses?.contains($0.dataClass) ?? true }
+    if let alias {
+      // Whoever goes on with an erasure must not begin one: the user may have been erased and admitted anew.
+      guard user.alias == alias, user.isErasing || homes.contains(where: \.isErasing) else {
+        return nil
+      }
+    }
     let token = try nextSerial()
     for home in homes {
       try connection.run(
@@ -66,8 +73,11 @@ extension DirectoryWriter {
       try connection.run("DELETE FROM hold WHERE user = ?", .integer(plan.userID))
       try connection.run("DELETE FROM user WHERE id = ?", .integer(plan.userID))
     } else {
-      // Where something is held it is looked at again when that may have ended; nil: never by itself.
-      let isOver = rows.count == plan.homes.count && held.isEmpty
+      // Where something is held it is looked at again when that may have ended; nil: never by itself. While another
+      // erasure of the user goes on, its time stays.
+      let isAlone = rows.count == plan.homes.count && (token == nil || plan.isWholeUser)
+      guard isAlone else { return nil }
+      let isOver = held.isEmpty
       try connection.run(
         "UPDATE user SET erasure_due = ? WHERE id = ?",
         isOver ? .null : due.map { .integer($0.milliseconds) } ?? .null, .integer(plan.userID))

@@ -196,10 +196,12 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, due: Date, by deadline: ContinuousClock.Instant
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasurePlan? {
     try await commits.commit(by: deadline) { writer in
-      try writer.beginErasure(owner, dataClasses: dataClasses, due: due)
+      try writer.beginErasure(
+        owner, dataClasses: dataClasses, continuing: alias, due: due)
     }
   }
 

@@ -1,9 +1,10 @@
-import Domicile
 import DomicileDirectory
 import DomicileSQLite
 import DomicileTesting
 import Foundation
 import Testing
+
+@testable import Domicile
 
 /// Erasing a user, a class, a collection and a thread through the router.
 @Suite struct EraseTests {
@@ -183,6 +184,40 @@ import Testing
       let report = try await router.doctor()
       #expect(report.findings == [])
       #expect(report.homes == 0)
+    }
+  }
+
+  @Test func `going on with an erasure never touches the user's next life`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser { router, _ in
+      let owner = router.key.owner(ofUser: "ada")
+      let first = try #require(try router.directory.user(owner))
+      _ = try await router.erase(UserID("ada"))
+      try await router.admit(UserID("ada"), residence: "DE")
+      let next = try await router.user(UserID("ada"))
+      try await next.put("kept".utf8, key: "k", in: .inbox)
+      // What maintenance does that looked before the erasure ended; and the same for the life that has begun.
+      for alias in [first.alias, next.routes.entry.alias] {
+        let plan = try await router.directory.beginErasure(
+          owner, dataClasses: nil, continuing: alias, due: deployment.clock.now,
+          by: .now + .seconds(10))
+        #expect(plan == nil)
+      }
+      #expect(try await next.get("k", in: .inbox)?.text == "kept")
+    }
+  }
+
+  @Test func `the erasure of one class leaves that of another to be gone on with`() async throws {
+    let deployment = try await TemporaryDeployment(files: Self.retention)
+    try await deployment.withUser { router, ada in
+      try await ada.put([1], key: "m", in: .inbox)
+      try await ada.put([1], key: "r", in: .receipts)
+      let payments = try await router.erase(UserID("ada"), dataClasses: ["payments"])
+      #expect(payments.held.count == 1)
+      #expect(try await router.erase(UserID("ada"), dataClasses: ["messages"]).isDone)
+      deployment.clock.advance(by: .seconds(6 * 365 * 86_400))
+      await router.finishErasures()
+      #expect(try await router.locate(UserID("ada")).placements.isEmpty)
     }
   }
 

@@ -28,18 +28,25 @@ extension ResidencyRouter {
   }
 
   func erase(
-    _ owner: OwnerKey, dataClasses: Set<String>?, by deadline: ContinuousClock.Instant
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias? = nil,
+    by deadline: ContinuousClock.Instant
   ) async throws(RouterError) -> ErasureReceipt {
+    var last: ErasurePlan?
     var round = ErasureRound(router: self, deadline: deadline)
     while true {
       let plan = try await routing {
         // Whoever erases is left alone for a minute; then somebody else may think it dead.
         try await directory.beginErasure(
-          owner, dataClasses: dataClasses, due: options.clock.now.addingTimeInterval(60),
-          by: deadline)
+          owner, dataClasses: dataClasses, continuing: last?.alias ?? alias,
+          due: options.clock.now.addingTimeInterval(60), by: deadline)
       }
       forget(owner)
-      guard let plan else { throw Self.userNotFound }
+      guard let plan else {
+        // Nobody is there; or the run that took this one over has ended it.
+        guard let last else { throw Self.userNotFound }
+        return round.receipt(last, pending: [])
+      }
+      last = plan
       if let receipt = try await round.run(plan) { return receipt }
     }
   }
@@ -55,7 +62,8 @@ extension ResidencyRouter {
         guard let entry else { continue }
         let classes = entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
         _ = try await erase(
-          owner, dataClasses: entry.isErasing ? nil : Set(classes), by: .now + options.deadline)
+          owner, dataClasses: entry.isErasing ? nil : Set(classes), continuing: entry.alias,
+          by: .now + options.deadline)
       } catch {
         options.logger.warning(
           "an erasure cannot be finished", metadata: ["error.code": "\(error.code)"])
@@ -141,7 +149,7 @@ private struct ErasureRound {
     return try await router.shard(definition, in: inForce, by: deadline)
   }
 
-  private func receipt(
+  func receipt(
     _ plan: ErasurePlan, pending: [ErasureReceipt.Pending]
   ) -> ErasureReceipt {
     let homes = erased.sorted { $0.key.dataClass < $1.key.dataClass }
