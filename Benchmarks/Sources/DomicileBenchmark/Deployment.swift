@@ -16,7 +16,15 @@ struct Deployment: Sendable {
   private let manyKeys = (0..<Workload.keysPerCall).map { RecordKey(Workload.keyOfMany($0)) }
 
   init(folder: String) async throws {
-    for (name, text) in Self.texts {
+    let router = try await Self.open(folder: folder)
+    users = try await Self.admit((0..<Workload.users).map { UserID("user-\($0)") }, to: router)
+    self.router = router
+    try await fill()
+  }
+
+  /// A new deployment. Without a clock it keeps the machine's time, and sweeps by itself.
+  static func open(folder: String, clock: WallClock? = nil) async throws -> ResidencyRouter {
+    for (name, text) in texts {
       let file = URL(filePath: "\(folder)/regions/\(name)")
       try FileManager.default.createDirectory(
         at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -25,19 +33,29 @@ struct Deployment: Sendable {
     var options = RouterOptions()
     options.hashKey = .file(path: "\(folder)/data.key")
     options.logger = Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }
+    if let clock {
+      options.clock = clock
+      options.sweepInterval = nil
+    }
     let data = "\(folder)/data"
     try await ResidencyRouter.initialize(
       data: data, regions: "\(folder)/regions", options: options)
-    let router = try await ResidencyRouter.open(data: data, options: options)
-    let ids = (0..<Workload.users).map { UserID("user-\($0)") }
-    for admitted in await router.admit(ids.map { Admission(user: $0, residence: "DE") }) {
-      _ = try admitted.get()
+    return try await ResidencyRouter.open(data: data, options: options)
+  }
+
+  /// The file of the shard in a deployment's folder.
+  static func shardFile(folder: String) -> String { "\(folder)/data/dublin/dublin-1.sqlite" }
+
+  static func admit(_ ids: [UserID], to router: ResidencyRouter) async throws -> [UserHandle] {
+    var handles: [UserHandle] = []
+    for start in stride(from: 0, to: ids.count, by: 1_000) {
+      let some = ids[start..<min(start + 1_000, ids.count)]
+      for admitted in await router.admit(some.map { Admission(user: $0, residence: "DE") }) {
+        _ = try admitted.get()
+      }
+      for id in some { handles.append(try await router.user(id)) }
     }
-    var users: [UserHandle] = []
-    for id in ids { users.append(try await router.user(id)) }
-    self.router = router
-    self.users = users
-    try await fill()
+    return handles
   }
 
   private func fill() async throws {

@@ -59,12 +59,13 @@ struct DomicileBenchmark: AsyncParsableCommand {
       for kind in RowKind.allCases where number == 0 || kind.isWrite {
         guard only.isEmpty || only.contains(where: kind.rawValue.contains) else { continue }
         FileHandle.standardError.write(Data("\(kind.rawValue), \(disk.rawValue) …\n".utf8))
-        report.rows.append(try await stage.measure(kind))
+        report.rows += try await stage.measure(kind)
       }
     }
     print(report.heading())
     print()
     print(report.table())
+    if let remarks = report.remarks() { print("\n\(remarks)") }
     if let json { try report.json().write(to: URL(filePath: json)) }
   }
 }

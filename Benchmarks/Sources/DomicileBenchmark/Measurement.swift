@@ -1,6 +1,6 @@
 /// One line of the table.
 struct Row: Encodable, Sendable {
-  enum Unit: String, Encodable { case perSecond = "/s", nanoseconds = "ns" }
+  enum Unit: String, Encodable { case perSecond = "/s", milliseconds = "ms", nanoseconds = "ns" }
 
   /// A bound for the median ratio of ours to the baseline.
   enum Goal: Encodable, CustomStringConvertible {
@@ -40,6 +40,8 @@ struct Row: Encodable, Sendable {
   /// Writes for each sync, where the shim counts them.
   var oursPerSync: Double?
   var baselinePerSync: Double?
+  /// What else there is to know.
+  var remark: String?
 
   var ratios: [Double] { zip(ours, baseline).map { $0 / $1 } }
   var isMet: Bool? { goal.map { $0.isMet(by: ratios.median) } }

@@ -59,6 +59,14 @@ struct Report: Encodable {
     }.joined(separator: "\n")
   }
 
+  /// What rows have to say beside their figures.
+  func remarks() -> String? {
+    let lines = rows.compactMap { row in
+      row.remark.map { "\(row.what), \(row.disk?.rawValue ?? "-"): \($0)" }
+    }
+    return lines.isEmpty ? nil : lines.joined(separator: "\n")
+  }
+
   /// What the table was measured on.
   func heading() -> String {
     var lines = ["\(machine); SQLite \(sqlite)"]
@@ -75,13 +83,14 @@ struct Report: Encodable {
     let text =
       switch unit {
       case .perSecond: "\(Int(value.rounded()))/s"
+      case .milliseconds: "\(number(value)) ms"
       case .nanoseconds: "\(Int(value.rounded())) ns"
       }
     return text + (perSync.map { " (\(number($0))/sync)" } ?? "")
   }
 
   private func number(_ value: Double) -> String {
-    let decimals = value < 10 ? 100.0 : 10.0
+    let decimals = value < 0.1 ? 10_000.0 : value < 10 ? 100.0 : 10.0
     return "\((value * decimals).rounded() / decimals)"
   }
 }
@@ -89,7 +98,7 @@ struct Report: Encodable {
 extension Row {
   private enum CodingKeys: String, CodingKey {
     case what, disk, unit, ours, baseline, baselineName, goal, met, ratio, ratioMin, ratioMax
-    case oursPerSync, baselinePerSync
+    case oursPerSync, baselinePerSync, remark
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -107,5 +116,6 @@ extension Row {
     try container.encodeIfPresent(ratios.max(), forKey: .ratioMax)
     try container.encodeIfPresent(oursPerSync, forKey: .oursPerSync)
     try container.encodeIfPresent(baselinePerSync, forKey: .baselinePerSync)
+    try container.encodeIfPresent(remark, forKey: .remark)
   }
 }

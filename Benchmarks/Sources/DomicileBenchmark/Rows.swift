@@ -6,14 +6,17 @@ enum RowKind: String, CaseIterable {
   case putOneCaller = "put, 1 caller"
   case get = "get by key, warm"
   case getMany = "get 64 keys in one call"
+  case erase = "erase one user, purged"
+  case sweep = "put during a sweep"
 
   /// Whether it waits for syncs, so that the disk matters.
-  var isWrite: Bool { self == .putManyCallers || self == .putOneCaller }
+  var isWrite: Bool { self != .get && self != .getMany }
 
   var goal: Row.Goal? {
     switch self {
     case .putManyCallers: .atLeast(5)
-    case .get: .atMost(2)
+    case .get, .sweep: .atMost(2)
+    case .erase: .atMost(0.1)
     case .putOneCaller, .getMany: nil
     }
   }
@@ -26,16 +29,21 @@ struct Stage {
   let shim: SyncShim?
   let plan: Plan
 
-  func measure(_ kind: RowKind) async throws -> Row {
+  func measure(_ kind: RowKind) async throws -> [Row] {
     let place = "\(folder)/\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: place) }
+    switch kind {
+    case .erase: return [try await erasures(kind, place)]
+    case .sweep: return try await sweeps(kind, place)
+    case .putManyCallers, .putOneCaller, .get, .getMany: break
+    }
     // Ours first: it turns SQLite's memory statistics off for the process, to the good of all sides.
     let ours = try await Deployment(folder: place)
     do {
       let row = try await measure(kind, ours, place)
       await ours.close()
-      return row
+      return [row]
     } catch {
       await ours.close()
       throw error
@@ -64,6 +72,7 @@ struct Stage {
       return try await gets(kind, recordsPerCall: Workload.keysPerCall, ours.getMany) {
         table.getMany(&$0)
       }
+    case .erase, .sweep: preconditionFailure("these have a deployment of their own")
     }
   }
 
@@ -113,5 +122,61 @@ struct Stage {
       what: kind.rawValue, disk: nil, unit: .nanoseconds, baselineName: "C API",
       goal: plan.isSmoke ? nil : kind.goal,
       ours: figures.ours, baseline: figures.baseline)
+  }
+
+  private func erasures(_ kind: RowKind, _ place: String) async throws -> Row {
+    let ours = try await ErasureDeployment(folder: place, isSmoke: plan.isSmoke)
+    let bytes = try ours.fileBytes()
+    let figures: (ours: [Double], baseline: [Double])
+    do {
+      figures = try await plan.interleave(ours: ours.erase, baseline: ours.vacuum)
+    } catch {
+      await ours.close()
+      throw error
+    }
+    await ours.close()
+    var row = Row(
+      what: kind.rawValue, disk: disk, unit: .milliseconds, baselineName: "VACUUM",
+      goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
+    row.remark = "the file had \(bytes >> 20) MiB"
+    return row
+  }
+
+  /// What writers wait with and without a sweep, in turns until one sweep came to its end.
+  private func sweeps(_ kind: RowKind, _ place: String) async throws -> [Row] {
+    let stage = try await SweepDeployment(folder: place, isSmoke: plan.isSmoke)
+    var pairs: [(with: Latencies, without: Latencies)] = []
+    var sweep = Duration.zero
+    do {
+      try await stage.fill()
+      _ = try await stage.writeAlone(for: plan.slice * 4)
+      var isAtEnd = false
+      while !isAtEnd {
+        let without = try await stage.writeAlone(for: plan.slice * 4)
+        let with = try await stage.writeDuringSweep(for: plan.slice * 4)
+        pairs.append((with.latencies, without))
+        sweep += with.sweep
+        isAtEnd = with.isAtEnd
+      }
+    } catch {
+      await stage.close()
+      throw error
+    }
+    await stage.close()
+    // The sweep ended during the last.
+    if pairs.count > 1 { pairs.removeLast() }
+    var rows = [50.0, 99].map { percent in
+      Row(
+        what: "\(kind.rawValue), 64 callers, p\(Int(percent))", disk: disk, unit: .milliseconds,
+        baselineName: "no sweep", goal: plan.isSmoke || percent < 99 ? nil : kind.goal,
+        ours: pairs.map { $0.with.percentile(percent) },
+        baseline: pairs.map { $0.without.percentile(percent) })
+    }
+    let seconds = sweep / .seconds(1)
+    let rate = Int(Double(stage.records) / seconds)
+    rows[1].remark =
+      "the sweep of \(stage.records) records took \(Int(seconds.rounded())) s with its purge,"
+      + " \(rate) records/s; \(pairs.count) pairs of \(plan.slice * 4 / .seconds(1)) s"
+    return rows
   }
 }
