@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
   sqlite3_vfs own;  // first, so that SQLite's pointer is ours
@@ -20,6 +21,8 @@ typedef struct {
   int reserved;         // bytes at the end of a page, of a main file
   int buffer_size;
   unsigned char *buffer;  // the clean copy of a page
+  char *temporary;        // the path of a file for which SQLite has none
+  domicile_checkpoints seen;
   // The base's file follows.
 } File;
 
@@ -53,6 +56,8 @@ static int file_close(sqlite3_file *file) {
   int code = BASE_FILE(xClose, file);
   sqlite3_free(own->buffer);
   own->buffer = NULL;
+  sqlite3_free(own->temporary);
+  own->temporary = NULL;
   own->own.pMethods = NULL;
   return code;
 }
@@ -165,9 +170,67 @@ static int file_shm_map(
   return BASE_FILE(xShmMap, file, region, size, may_grow, bytes);
 }
 
+// MARK: Checkpoints
+
+// Where the WAL-index (https://sqlite.org/walformat.html, section 2) says how many frames the WAL has, its salts, and
+// how many frames were copied.
+enum { SHM_REGION_BYTES = 32768, SHM_FRAMES = 16, SHM_SALTS = 32, SHM_COPIED = 96, SHM_CHECKPOINT_LOCK = 1 };
+
+domicile_file_state domicile_file_state_at(const char *path) {
+  domicile_file_state state;
+  memset(&state, 0, sizeof state);
+  struct stat status;
+  if (lstat(path, &status) != 0) return state;
+  state.inode = (sqlite3_int64)status.st_ino;
+  state.bytes = status.st_size;
+#ifdef __APPLE__
+  struct timespec changed = status.st_ctimespec;
+#else
+  struct timespec changed = status.st_ctim;
+#endif
+  state.changed = (sqlite3_int64)changed.tv_sec * 1000000000 + changed.tv_nsec;
+  return state;
+}
+
+static domicile_file_state state_of(sqlite3_file *file) {
+  domicile_file_state state = domicile_file_state_at(((const File *)file)->path);
+  void volatile *index = NULL;
+  int code = BASE_FILE(xShmMap, file, 0, SHM_REGION_BYTES, 0, &index);
+  if (code == SQLITE_OK && index != NULL) {
+    const unsigned char volatile *bytes = index;
+    memcpy(&state.frames, (const void *)(bytes + SHM_FRAMES), sizeof state.frames);
+    memcpy(&state.salts, (const void *)(bytes + SHM_SALTS), sizeof state.salts);
+    memcpy(&state.copied, (const void *)(bytes + SHM_COPIED), sizeof state.copied);
+  }
+  return state;
+}
+
+static int is_same_file(const domicile_file_state *one, const domicile_file_state *other) {
+  return one->inode == other->inode && one->bytes == other->bytes && one->changed == other->changed;
+}
+
+// Whoever holds this lock is alone in writing the main file.
+static void note_checkpoint(sqlite3_file *file, int begins) {
+  domicile_checkpoints *seen = &((File *)file)->seen;
+  domicile_file_state state = state_of(file);
+  if (!begins) {
+    seen->after = state;
+  } else if (seen->count++ == 0) {
+    seen->before = state;
+  } else if (!is_same_file(&state, &seen->after)) {
+    seen->is_broken = 1;
+  }
+}
+
 static int file_shm_lock(sqlite3_file *file, int first, int count, int flags) {
   int code = ask_file(file, DOMICILE_VFS_SHM_LOCK, first, count, flags);
-  return code != SQLITE_OK ? code : BASE_FILE(xShmLock, file, first, count, flags);
+  if (code != SQLITE_OK) return code;
+  int is_checkpoint =
+      first == SHM_CHECKPOINT_LOCK && count == 1 && (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+  if (is_checkpoint && (flags & SQLITE_SHM_UNLOCK) != 0) note_checkpoint(file, 0);
+  code = BASE_FILE(xShmLock, file, first, count, flags);
+  if (is_checkpoint && (flags & SQLITE_SHM_LOCK) != 0 && code == SQLITE_OK) note_checkpoint(file, 1);
+  return code;
 }
 
 static void file_shm_barrier(sqlite3_file *file) { BASE_FILE(xShmBarrier, file); }
@@ -204,6 +267,21 @@ static int ends_with(const char *path, const char *end) {
   return count >= ending && strcmp(path + count - ending, end) == 0;
 }
 
+static _Thread_local const char *temporary_folder;
+
+void domicile_vfs_temporary_folder(const char *folder_or_NULL) { temporary_folder = folder_or_NULL; }
+
+// SQLite keeps the path of a temporary file, which the base's VFS unlinks at once, until the file is closed.
+static char *temporary_path(sqlite3_vfs *base) {
+  unsigned char random[8];
+  base->xRandomness(base, sizeof random, (char *)random);
+  char name[2 * sizeof random + 1];
+  for (size_t index = 0; index < sizeof random; index++) {
+    sqlite3_snprintf(3, name + 2 * index, "%02x", random[index]);
+  }
+  return sqlite3_mprintf("%s/temporary-%s", temporary_folder, name);
+}
+
 static int vfs_open(
     sqlite3_vfs *vfs, sqlite3_filename path, sqlite3_file *file, int flags, int *out_flags) {
   File *own = (File *)file;
@@ -217,10 +295,22 @@ static int vfs_open(
   int code = ask_file(file, DOMICILE_VFS_OPEN, 0, 0, flags);
   if (code != SQLITE_OK) return code;
   sqlite3_vfs *base = ours(vfs)->base;
+  if (path == NULL) {
+    // The system's folder for temporary files may lie where the data must not.
+    if (temporary_folder == NULL) return SQLITE_CANTOPEN;
+    own->temporary = temporary_path(base);
+    if (own->temporary == NULL) return SQLITE_IOERR_NOMEM;
+    path = own->temporary;
+  }
   code = base->xOpen(base, path, base_file(file), flags, out_flags);
   // SQLite closes the file if it has methods, even after an error.
   const sqlite3_io_methods *found = base_file(file)->pMethods;
-  if (found != NULL) own->own.pMethods = &methods[(found->iVersion > 3 ? 3 : found->iVersion) - 1];
+  if (found != NULL) {
+    own->own.pMethods = &methods[(found->iVersion > 3 ? 3 : found->iVersion) - 1];
+  } else {
+    sqlite3_free(own->temporary);
+    own->temporary = NULL;
+  }
   return code;
 }
 
@@ -402,6 +492,25 @@ static int open_file(sqlite3 *connection, int operation, sqlite3_file **file) {
   int code = sqlite3_file_control(connection, "main", operation, file);
   if (code == SQLITE_OK && *file != NULL && (*file)->pMethods == NULL) *file = NULL;
   return code;
+}
+
+int domicile_file_state_now(sqlite3 *connection, domicile_file_state *state) {
+  sqlite3_file *file;
+  int code = open_file(connection, SQLITE_FCNTL_FILE_POINTER, &file);
+  if (code != SQLITE_OK) return code;
+  if (file == NULL) return SQLITE_MISUSE;
+  *state = state_of(file);
+  return state->inode == 0 ? SQLITE_IOERR_FSTAT : SQLITE_OK;
+}
+
+int domicile_checkpoints_seen(sqlite3 *connection, domicile_checkpoints *seen) {
+  sqlite3_file *file;
+  int code = open_file(connection, SQLITE_FCNTL_FILE_POINTER, &file);
+  if (code != SQLITE_OK) return code;
+  if (file == NULL) return SQLITE_MISUSE;
+  *seen = ((File *)file)->seen;
+  memset(&((File *)file)->seen, 0, sizeof *seen);
+  return SQLITE_OK;
 }
 
 int domicile_main_size(sqlite3 *connection, sqlite3_int64 *bytes) {

@@ -61,7 +61,9 @@ enum DirectorySchema {
   private static let secondFormat = """
     ALTER TABLE user ADD COLUMN erasing INTEGER;
     ALTER TABLE user ADD COLUMN erasure_due INTEGER;
+    ALTER TABLE user ADD COLUMN erasure_lease INTEGER;
     CREATE INDEX user_erasure ON user (erasure_due) WHERE erasure_due IS NOT NULL;
+    CREATE INDEX user_erasure_lease ON user (erasure_lease) WHERE erasure_lease IS NOT NULL;
     ALTER TABLE placement RENAME TO placement_1;
     CREATE TABLE placement (
       user INTEGER NOT NULL REFERENCES user (id),

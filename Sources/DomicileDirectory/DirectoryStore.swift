@@ -66,11 +66,17 @@ package protocol DirectoryStore: Sendable {
   /// of it begins, and those under way end. Nil if there is no such user.
   ///
   /// With an alias, only an erasure of that life of the user, and one that is under way, is gone on with; nil if it is over.
-  /// An erasure under way is taken over. From `due` on it is listed by ``dueErasures(at:limit:)``.
+  /// An erasure under way is taken over. If it is not renewed it is listed by ``dueErasures(at:limit:)`` after
+  /// ``ErasurePlan/leaseMilliseconds``.
   func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date,
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, at time: Date,
     by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasurePlan?
+
+  /// Keeps an erasure that goes on from being taken over; whether nobody has.
+  func renewErasure(
+    _ plan: ErasurePlan, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
 
   /// Drops the mapping of what was erased, but for the classes that are held: they stay listed, to be looked at again
   /// when they are due. A user without any leaves a tombstone. Why not, if the token is no longer the highest.
@@ -79,7 +85,7 @@ package protocol DirectoryStore: Sendable {
     by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> StorageError?
 
-  /// Users whose erasure somebody began and did not finish.
+  /// Users whose erasure somebody began and did not finish, or waits for what was held and may go now.
   func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey]
 
   // Legal holds.
@@ -88,6 +94,11 @@ package protocol DirectoryStore: Sendable {
   func addHold(
     _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> UserEntry?
+
+  /// Notes that a hold has ended, so that no erasure tells a shard of it any more; whether there is one of that name.
+  func endHold(
+    _ name: String, on owner: OwnerKey, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
 
   /// Whether there was one of that name.
   func removeHold(

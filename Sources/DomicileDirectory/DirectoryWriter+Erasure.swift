@@ -5,7 +5,7 @@ import Foundation
 /// Erasures and legal holds, in the transaction of a batch.
 extension DirectoryWriter {
   func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, at time: Date
   ) throws -> ErasurePlan? {
     guard
       let user = try connection.rows(
@@ -35,13 +35,37 @@ extension DirectoryWriter {
         .integer(token), .integer(user.id), .text(home.dataClass))
     }
     try connection.run(
-      "UPDATE user SET erasing = ?, erasure_due = ? WHERE id = ?",
-      isWholeUser ? .integer(token) : .null, .integer(due.milliseconds), .integer(user.id))
+      "UPDATE user SET erasing = ?, erasure_due = NULL, erasure_lease = ? WHERE id = ?",
+      isWholeUser ? .integer(token) : .null, .integer(Self.leaseEnd(from: time)), .integer(user.id))
     return ErasurePlan(
       userID: user.id, owner: owner, alias: user.alias, token: token, isWholeUser: isWholeUser,
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
-      })
+      }, holds: try holds(on: user.id, at: time))
+  }
+
+  private static func leaseEnd(from time: Date) -> Int64 {
+    time.milliseconds + ErasurePlan.leaseMilliseconds
+  }
+
+  /// By class, the legal holds that have not ended.
+  private func holds(on user: Int64, at time: Date) throws -> [String: [HomeHold]] {
+    let rows = try connection.rows(
+      "SELECT class, name, until FROM hold WHERE user = ? AND (until IS NULL OR until > ?)",
+      .integer(user), .integer(time.milliseconds),
+      as: { ($0.text(0), HomeHold(name: $0.text(1), until: $0.integerIfPresent(2))) })
+    return Dictionary(grouping: rows, by: \.0).mapValues { $0.map(\.1) }
+  }
+
+  /// Keeps an erasure from being taken over for a while; whether it still is under that token.
+  func renewErasure(_ plan: ErasurePlan, at time: Date) throws -> Bool {
+    try connection.run(
+      """
+      UPDATE user SET erasure_lease = ?1 WHERE id = ?2 AND owner = ?3 AND (erasing = ?4 OR EXISTS (
+        SELECT 1 FROM placement WHERE user = ?2 AND state = 'erasing' AND serial = ?4))
+      """, .integer(Self.leaseEnd(from: time)), .integer(plan.userID), .blob(plan.owner.bytes),
+      .integer(plan.token))
+    return connection.changes == 1
   }
 
   func finishErasure(
@@ -79,7 +103,7 @@ extension DirectoryWriter {
       guard isAlone else { return nil }
       let isOver = held.isEmpty
       try connection.run(
-        "UPDATE user SET erasure_due = ? WHERE id = ?",
+        "UPDATE user SET erasure_due = ?, erasure_lease = NULL WHERE id = ?",
         isOver ? .null : due.map { .integer($0.milliseconds) } ?? .null, .integer(plan.userID))
     }
     return nil
@@ -98,6 +122,16 @@ extension DirectoryWriter {
         .integer(hold.placed.milliseconds),
         hold.until.map { .integer($0.milliseconds) } ?? .null)
     }
+  }
+
+  /// Notes that a legal hold has ended, before the shards are told; whether there was one of that name.
+  func endHold(_ name: String, on owner: OwnerKey, at time: Date) throws -> Bool {
+    try connection.run(
+      """
+      UPDATE hold SET until = min(coalesce(until, ?1), ?1)
+      WHERE name = ?2 AND user = (SELECT id FROM user WHERE owner = ?3)
+      """, .integer(time.milliseconds), .text(name), .blob(owner.bytes))
+    return connection.changes > 0
   }
 
   func removeHold(_ name: String, from owner: OwnerKey) throws -> Bool {

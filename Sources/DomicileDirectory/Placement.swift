@@ -118,6 +118,11 @@ package struct ErasurePlan: Sendable {
   package let isWholeUser: Bool
   /// Every home that the directory names.
   package let homes: [Home]
+  /// By class, the legal holds that have not ended, as the directory knows them.
+  package let holds: [String: [HomeHold]]
+
+  /// How long an erasure is left to whoever began it, if that is not renewed.
+  package static let leaseMilliseconds: Int64 = 60_000
 }
 
 /// A legal hold on data of a user: it is neither deleted, replaced nor swept while the hold lasts. What expires can no

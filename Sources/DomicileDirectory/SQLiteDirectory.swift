@@ -36,7 +36,7 @@ package final class SQLiteDirectory: DirectoryStore {
           try writer.beginBatch()
           _ = try writer.apply(policy, at: time)
         }
-        _ = try gate.writeMainFile(isRewritten: { $0 }) {
+        _ = try gate.writeMainFile(connection, isRewritten: { $0 }) {
           try connection.truncateWAL(patience: .milliseconds(10))
         }
       }
@@ -153,7 +153,10 @@ package final class SQLiteDirectory: DirectoryStore {
 
   package func integrityFindings() throws(StorageError) -> [String] {
     try readers.read { reader in
-      try reader.connection.rows("PRAGMA integrity_check", as: { $0.text(0) }).filter { $0 != "ok" }
+      let connection = reader.connection
+      return try connection.givingWay(when: { [commits] in commits.shouldGiveWay(connection) }) {
+        try connection.rows("PRAGMA integrity_check", as: { $0.text(0) }).filter { $0 != "ok" }
+      }
     }
   }
 
@@ -196,13 +199,19 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func beginErasure(
-    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, due: Date,
+    _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, at time: Date,
     by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasurePlan? {
     try await commits.commit(by: deadline) { writer in
       try writer.beginErasure(
-        owner, dataClasses: dataClasses, continuing: alias, due: due)
+        owner, dataClasses: dataClasses, continuing: alias, at: time)
     }
+  }
+
+  package func renewErasure(
+    _ plan: ErasurePlan, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in try writer.renewErasure(plan, at: time) }
   }
 
   package func finishErasure(
@@ -217,8 +226,15 @@ package final class SQLiteDirectory: DirectoryStore {
   package func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey] {
     try readers.read { reader in
       try reader.connection.rows(
-        "SELECT owner FROM user WHERE erasure_due <= ? ORDER BY erasure_due LIMIT ?",
-        .integer(time.milliseconds), .integer(Int64(limit)), as: { OwnerKey(bytes: $0.blob(0)) })
+        """
+        SELECT owner FROM user WHERE erasure_due <= ?1
+        UNION ALL
+        SELECT owner FROM user WHERE erasure_lease <= ?1 OR erasure_lease > ?2
+        LIMIT ?3
+        """, .integer(time.milliseconds),
+        // A lease that ends later than any can was noted by a clock that has been set back.
+        .integer(time.milliseconds + 2 * ErasurePlan.leaseMilliseconds), .integer(Int64(limit)),
+        as: { OwnerKey(bytes: $0.blob(0)) })
     }.compactMap(\.self)
   }
 
@@ -227,6 +243,14 @@ package final class SQLiteDirectory: DirectoryStore {
   ) async throws(StorageError) -> UserEntry? {
     try await commits.commit(by: deadline) { writer in try writer.add(hold, on: owner) }
     return try user(owner)
+  }
+
+  package func endHold(
+    _ name: String, on owner: OwnerKey, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in
+      try writer.endHold(name, on: owner, at: time)
+    }
   }
 
   package func removeHold(

@@ -50,9 +50,10 @@ extension Connection {
   /// Of an index entry shorter than 4 bytes, the fourth byte counts as used: SQLite wrote it too.
   ///
   /// Takes a page at a time, and a byte of memory for each; stops at `limit` findings. Calls `whenPinned` once the snapshot
-  /// keeps the main file as it is: others may fill the WAL from then on.
+  /// keeps the main file as it is: others may fill the WAL from then on. Throws `SQLITE_INTERRUPT` when `isEnough` says so.
   package func unreferencedBytes(
-    atMost limit: Int = 1_000, whenPinned: () -> Void = {}
+    atMost limit: Int = 1_000, whenPinned: () -> Void = {},
+    isEnough: @escaping () -> Bool = { false }
   ) throws -> [PageRemnant] {
     guard !isAutocommit else {
       throw SQLiteError(code: SQLITE_MISUSE, message: "unreferencedBytes needs a snapshot")
@@ -67,7 +68,8 @@ extension Connection {
     whenPinned()
     guard pageCount > 0 else { return [] }
     var search = RemnantSearch(
-      connection: self, pageSize: Int(pageSize), pageCount: UInt32(pageCount), limit: limit)
+      connection: self, pageSize: Int(pageSize), pageCount: UInt32(pageCount), limit: limit,
+      isEnough: isEnough)
     try search.run()
     return search.findings
   }
@@ -95,13 +97,18 @@ private struct RemnantSearch {
   let connection: Connection
   let pageCount: UInt32
   let limit: Int
+  let isEnough: () -> Bool
   private(set) var findings: [PageRemnant] = []
   private var bytes: [UInt8]
   /// By page: whether it has a place.
   private var seen: [Bool]
 
-  init(connection: Connection, pageSize: Int, pageCount: UInt32, limit: Int) {
+  init(
+    connection: Connection, pageSize: Int, pageCount: UInt32, limit: Int,
+    isEnough: @escaping () -> Bool
+  ) {
     self.connection = connection
+    self.isEnough = isEnough
     self.pageCount = pageCount
     self.limit = limit
     bytes = [UInt8](repeating: 0, count: pageSize)
@@ -136,6 +143,9 @@ private struct RemnantSearch {
   }
 
   private mutating func read(_ page: UInt32) throws {
+    if page % 256 == 0, isEnough() {
+      throw SQLiteError(code: SQLITE_INTERRUPT, message: "the search gave way")
+    }
     try connection.read(&bytes, at: Int64(page - 1) * Int64(bytes.count))
   }
 

@@ -13,7 +13,7 @@ package final class Connection {
   package typealias Row = Statement
 
   let handle: OpaquePointer
-  private let walPagesStorage: UnsafeMutablePointer<Int32>
+  let walPagesStorage: UnsafeMutablePointer<Int32>
   private var cache: [String: Statement] = [:]
 
   /// SQLite's version, such as `3.40.1`.
@@ -26,7 +26,7 @@ package final class Connection {
   }()
 
   /// How long a statement waits for a lock that somebody holds past the gate: a tool, or a recovery.
-  private static let busyMilliseconds: Int32 = 5_000
+  static let busyMilliseconds: Int32 = 5_000
 
   /// The size of a database page in bytes.
   package static let pageBytes = 4096
@@ -183,7 +183,11 @@ package final class Connection {
   /// The number of rows that were changed so far, also by what was undone.
   package var totalChanges: Int { Int(unsafe sqlite3_total_changes(handle)) }
 
-  // MARK: Transactions and the WAL
+  func error(_ code: Int32, sql: String) -> SQLiteError {
+    SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), sql: sql)
+  }
+
+  // MARK: Transactions
 
   /// Whether no transaction is open. SQLite closes one by itself after some errors.
   package var isAutocommit: Bool { unsafe sqlite3_get_autocommit(handle) != 0 }
@@ -206,50 +210,5 @@ package final class Connection {
     try execute("BEGIN")
     defer { if !isAutocommit { try? execute("COMMIT") } }
     return try body()
-  }
-
-  /// The pages in the WAL after this connection's last commit.
-  package var walPages: Int { Int(unsafe walPagesStorage.pointee) }
-
-  /// Copies what it can of the WAL into the database without waiting for anybody.
-  ///
-  /// To be called where no other connection, of any process, can commit meanwhile: a commit that begins the WAL
-  /// anew during a checkpoint can corrupt the file (SQLite 3.7.0 to 3.51.2, https://sqlite.org/wal.html).
-  package func checkpointPassively() throws(SQLiteError) {
-    _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
-  }
-
-  /// Copies all of the WAL into the database and cuts it to nothing; whether that was possible. A reader of an
-  /// older state, of whatever process, is waited for no longer than `patience`.
-  ///
-  /// To be called where ``checkpointPassively()`` may be.
-  package func truncateWAL(patience: Duration) throws(SQLiteError) -> Bool {
-    // What can be copied while readers read, so that only the last step has to wait for them.
-    _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
-    let milliseconds = patience / .milliseconds(1)
-    unsafe sqlite3_busy_timeout(handle, Int32(max(1, min(milliseconds, 60_000))))
-    defer { _ = unsafe sqlite3_busy_timeout(handle, Self.busyMilliseconds) }
-    guard try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) else { return false }
-    unsafe walPagesStorage.pointee = 0
-    // Other connections do so by themselves: to them the WAL has changed.
-    forgetPages()
-    return true
-  }
-
-  /// Whether it went through, and was not stopped by somebody who reads.
-  private func checkpoint(_ mode: Int32) throws(SQLiteError) -> Bool {
-    let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)
-    guard code == SQLITE_OK || code & 0xFF == SQLITE_BUSY else {
-      throw error(code, sql: "wal_checkpoint")
-    }
-    return code == SQLITE_OK
-  }
-
-  /// Drops the pages that SQLite holds in memory and nobody uses. They are as they were written, not as the
-  /// VFS cleaned them, and would bring what was deleted back into the WAL when they are written again.
-  package func forgetPages() { unsafe sqlite3_db_release_memory(handle) }
-
-  func error(_ code: Int32, sql: String) -> SQLiteError {
-    SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), sql: sql)
   }
 }

@@ -18,6 +18,7 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
   package var primaryCode: Int32 { code & 0xFF }
 
   package var isFull: Bool { primaryCode == SQLITE_FULL }
+  package var isInterrupted: Bool { primaryCode == SQLITE_INTERRUPT }
   package var isBusy: Bool { primaryCode == SQLITE_BUSY }
   package var isCorrupt: Bool { primaryCode == SQLITE_CORRUPT || primaryCode == SQLITE_NOTADB }
 

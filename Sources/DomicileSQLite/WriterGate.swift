@@ -11,8 +11,8 @@ import Foundation
 /// To be used by one thread at a time.
 package final class WriterGate {
   private let path: String
-  private let next: Int32
-  private let main: Int32
+  private var next: Int32
+  private var main: Int32
 
   /// Opens the gate's files beside a database; makes them if they are not there.
   package init(path: String) throws(SQLiteError) {
@@ -45,37 +45,88 @@ package final class WriterGate {
 
   /// Goes inside, to ``leave()`` soon.
   package func enter() throws(SQLiteError) {
-    try Self.lock(next)
-    do throws(SQLiteError) {
-      try Self.lock(main)
-    } catch {
+    while true {
+      try Self.lock(next)
+      do throws(SQLiteError) {
+        try Self.lock(main)
+      } catch {
+        domicile_unlock_file(next)
+        throw error
+      }
       domicile_unlock_file(next)
-      throw error
+      if Self.isFile(next, "\(path)-next"), Self.isFile(main, "\(path)-main") { return }
+      // Somebody has deleted the files: whoever comes new has others, and stands at another gate.
+      domicile_unlock_file(main)
+      try openAgain()
     }
-    domicile_unlock_file(next)
+  }
+
+  private func openAgain() throws(SQLiteError) {
+    let opened = try Self.open("\(path)-next")
+    close(next)
+    next = opened
+    let other = try Self.open("\(path)-main")
+    close(main)
+    main = other
+  }
+
+  private static func isFile(_ descriptor: Int32, _ path: String) -> Bool {
+    var (held, named) = (stat(), stat())
+    return unsafe fstat(descriptor, &held) == 0 && lstat(path, &named) == 0
+      && held.st_ino == named.st_ino && held.st_dev == named.st_dev
   }
 
   package func leave() { domicile_unlock_file(main) }
 
   // MARK: Clean files
 
-  /// Whether our VFS alone has written the file since it was made or rewritten. To be asked inside.
-  package var isFileClean: Bool { note?.matches(path: path) ?? false }
+  /// Whether our VFS alone has written the file since it was made, proved or rewritten. To be asked inside, of a
+  /// connection that has read.
+  package func isFileClean(_ connection: Connection) -> Bool {
+    guard let note, let now = connection.fileState else { return false }
+    return note.matches(now)
+  }
 
-  /// Runs a checkpoint, or whatever else writes the main file, and notes how it left that. To be called inside.
+  /// The same without a connection, of a file whose last checkpoint has ended.
+  package var isFileClean: Bool {
+    guard let note, note.state == .clean, let now = FileState(path: path) else { return false }
+    return note.matches(now)
+  }
+
+  /// Runs checkpoints, and notes how they left the file. To be called inside.
   ///
   /// With `isRewritten` the file is known to be clean afterwards, whatever it was before.
   package func writeMainFile<T>(
-    isRewritten: (T) -> Bool = { _ in false }, _ body: () throws -> T
+    _ connection: Connection, isRewritten: (T) -> Bool = { _ in false }, _ body: () throws -> T
   ) throws -> T {
-    let wasClean = isFileClean
-    if wasClean, let wal = CleanNote.File(path: "\(path)-wal") { keep(CleanNote(.copying, wal)) }
+    let old = note
+    _ = connection.checkpointsSeen()
+    let isClean = isFileClean(connection)
+    if isClean, let now = connection.fileState {
+      keep(CleanNote(.copying, now).text)
+      // Before pages change: what a power cut leaves must not look like another program's work.
+      fdatasync(main)
+    }
     let result = try body()
-    if wasClean || isRewritten(result), let file = CleanNote.File(path: path) {
-      keep(CleanNote(.clean, file))
+    if let seen = connection.checkpointsSeen() {
+      if isRewritten(result) || isClean && seen.isUnbroken && old?.matches(seen.before) == true {
+        keep(CleanNote(.clean, seen.after).text)
+      }
+    } else if let old, isClean {
+      keep(old.text)
     }
     return result
   }
+
+  /// Notes that the file is clean if nobody has written it since it had `state`, when that was found. To be called inside,
+  /// with a snapshot open since then.
+  package func noteClean(_ state: FileState, _ connection: Connection) {
+    guard connection.fileState?.isSameFile(as: state) == true else { return }
+    keep(CleanNote(.clean, state).text)
+  }
+
+  /// Forgets that the file was clean. To be called inside.
+  package func noteUnclean() { keep(CleanNote.line("unclean")) }
 
   private var note: CleanNote? {
     var bytes = [UInt8](repeating: 0, count: 256)
@@ -84,12 +135,10 @@ package final class WriterGate {
     return CleanNote(text: String(decoding: bytes.prefix(count), as: UTF8.self))
   }
 
-  /// Before pages change the note is synced: what a power cut leaves must not look like another program's work.
-  private func keep(_ note: CleanNote) {
-    let bytes = Array(note.text.utf8)
-    // A note that cannot be kept does not match any more: the file is rewritten once more than needed.
+  /// A note that cannot be kept does not match any more: the file is proved once more than needed.
+  private func keep(_ line: String) {
+    let bytes = Array(line.utf8)
     _ = unsafe pwrite(main, bytes, bytes.count, 0)
-    if note.state == .copying { fdatasync(main) }
   }
 
   private static func open(_ path: String) throws(SQLiteError) -> Int32 {

@@ -12,6 +12,11 @@ extension StorageError {
         .corrupt,
         "The file of \(place) is damaged; nothing was written. Run “domicile doctor” and restore it.",
         cause: error)
+    } else if error.isInterrupted {
+      self.init(
+        .overloaded,
+        "So much is written to \(place) that reading all of it gave way, for it keeps the WAL from being cut. Try"
+          + " again when less is written.", cause: error)
     } else {
       self.init(
         .unavailable,

@@ -96,6 +96,28 @@ import Testing
     try WriterGate(path: path).pass {}
   }
 
+  @Test(arguments: [["-next"], ["-main"], ["-next", "-main"]])
+  func `files of the gate that somebody deletes or replaces are opened anew`(
+    suffixes: [String]
+  ) throws {
+    // Used by one thread after the other.
+    nonisolated(unsafe) let old = try WriterGate(path: path)
+    try unsafe old.pass {}
+    for suffix in suffixes { try FileManager.default.removeItem(atPath: path + suffix) }
+    // As a process that comes new: it makes files of its own.
+    let new = try WriterGate(path: path)
+    try new.enter()
+    let isInside = Mutex(false)
+    let thread = Thread {
+      try? unsafe old.pass { isInside.withLock { $0 = true } }
+    }
+    thread.start()
+    usleep(50_000)
+    #expect(isInside.withLock { !$0 })
+    new.leave()
+    while !isInside.withLock({ $0 }) { usleep(1_000) }
+  }
+
   @Test func `what is thrown inside is thrown on, and the gate is free`() throws {
     struct Failure: Error {}
     let gate = try WriterGate(path: path)

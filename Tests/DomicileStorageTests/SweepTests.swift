@@ -1,6 +1,7 @@
 import DomicileStorage
 import DomicileTesting
 import Foundation
+import Synchronization
 import Testing
 
 /// The sweep deletes what has expired, and nothing else.
@@ -121,6 +122,58 @@ import Testing
       try await store.acceptClock()
       #expect(try await store.sweep().records == 3)
       #expect(try store.keys() == ["0003", "0004"])
+    }
+  }
+
+  @Test func `much that is held is not looked at by every sweep, and none of the rest is missed`()
+    async throws
+  {
+    let shard = try await TestShard()
+    try await shard.with { store in
+      try await store.fill(0..<1_200, expiry: .after(.seconds(1)))
+      #expect(try await store.hold("case-1") == nil)
+      try await store.fill(0..<150, of: .ben, expiry: .after(.seconds(2)))
+      shard.clock.advance(by: .seconds(3))
+      #expect(try await store.sweep().records == 150)
+      try await store.fill(200..<350, of: .ben, expiry: .after(.seconds(1)))
+      shard.clock.advance(by: .seconds(2))
+      #expect(try await store.sweep().records == 150)
+      #expect(try shard.count("record") == 1_200)
+    }
+  }
+
+  @Test func `a shard that is behind the directory is not swept by its old law`() async throws {
+    let shard = try await TestShard()
+    let generation = Mutex(LawReference.first.generation)
+    try await shard.with {
+      $0.readGeneration = { generation.withLock { $0 } }
+    } _: { store in
+      try await store.fill([1], expiry: .after(.seconds(1)))
+      shard.clock.advance(by: .seconds(2))
+      generation.withLock { $0 += 1 }
+      let sweep = await #expect(throws: StorageError.self) { try await store.sweep() }
+      #expect(sweep?.code == .policyChanged)
+      let erasure = await #expect(throws: StorageError.self) { try await store.erase(token: 11) }
+      #expect(erasure?.code == .policyChanged)
+      #expect(try shard.count("record") == 1)
+      generation.withLock { $0 -= 1 }
+      #expect(try await store.sweep().records == 1)
+    }
+  }
+
+  @Test func `what another process has accepted of the clock is known with the next sweep`()
+    async throws
+  {
+    let shard = try await TestShard()
+    try await shard.with { store in
+      try await store.fill([1], expiry: .after(.hours(1)))
+      try await shard.with { other in
+        shard.clock.set(by: .hours(5))
+        #expect(try await store.sweep().isClockInDoubt)
+        try await other.acceptClock()
+        #expect(try await store.sweep().records == 1)
+        #expect(!store.isClockInDoubt)
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
 import DomicileDirectory
+import DomicilePolicy
 import DomicileSQLite
 import DomicileTesting
 import Foundation
@@ -199,7 +200,7 @@ import Testing
       // What maintenance does that looked before the erasure ended; and the same for the life that has begun.
       for alias in [first.alias, next.routes.entry.alias] {
         let plan = try await router.directory.beginErasure(
-          owner, dataClasses: nil, continuing: alias, due: deployment.clock.now,
+          owner, dataClasses: nil, continuing: alias, at: deployment.clock.now,
           by: .now + .seconds(10))
         #expect(plan == nil)
       }
@@ -218,6 +219,79 @@ import Testing
       deployment.clock.advance(by: .seconds(6 * 365 * 86_400))
       await router.finishErasures()
       #expect(try await router.locate(UserID("ada")).placements.isEmpty)
+    }
+  }
+
+  @Test func `a legal hold that has not reached its shard stops an erasure all the same`()
+    async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser { router, ada in
+      try await ada.put("v".utf8, key: "k", in: .inbox)
+      let owner = router.key.owner(ofUser: "ada")
+      // The first step of a hold, and a process that dies before the second.
+      let hold = LegalHold(
+        name: "case-1", dataClasses: ["messages"], reason: "A court order.",
+        placed: deployment.clock.now, until: nil)
+      _ = try await router.directory.addHold(hold, on: owner, by: .now + .seconds(10))
+      let receipt = try await router.erase(UserID("ada"))
+      #expect(receipt.held.map(\.rule) == ["the legal hold “case-1”"])
+      #expect(receipt.records == 0)
+
+      // One that is being released is not told to the shard again.
+      _ = try await router.directory.endHold(
+        "case-1", on: owner, at: deployment.clock.now, by: .now + .seconds(10))
+      #expect(try await router.release(hold: "case-1", on: UserID("ada")).isDone)
+      #expect(try await router.erase(UserID("ada")).records == 1)
+    }
+  }
+
+  @Test func `an erasure that goes on is left alone, and one that died is taken over`() async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser { router, ada in
+      try await ada.put("v".utf8, key: "k", in: .inbox)
+      let owner = router.key.owner(ofUser: "ada")
+      let directory = router.directory
+      let start = deployment.clock.now
+      func due(after seconds: Double) throws -> Bool {
+        try directory.dueErasures(at: start.addingTimeInterval(seconds), limit: 10) == [owner]
+      }
+      let plan = try #require(
+        try await directory.beginErasure(
+          owner, dataClasses: nil, continuing: nil, at: start, by: .now + .seconds(10)))
+      #expect(try !due(after: 59))
+      #expect(try due(after: 60))
+      #expect(
+        try await directory.renewErasure(
+          plan, at: start.addingTimeInterval(20), by: .now + .seconds(10)))
+      #expect(try !due(after: 79))
+      #expect(try due(after: 80))
+      // A clock that was ahead when the erasure died does not keep it back for as long.
+      #expect(try due(after: -3_600))
+      // Somebody takes it over: whoever had it does not renew it any more.
+      _ = try await directory.beginErasure(
+        owner, dataClasses: nil, continuing: plan.alias, at: start, by: .now + .seconds(10))
+      #expect(
+        try await !directory.renewErasure(plan, at: start, by: .now + .seconds(10)))
+    }
+  }
+
+  @Test func `a shard that is behind is raised before anything is erased or swept in it`()
+    async throws
+  {
+    let deployment = try await TemporaryDeployment(files: Self.retention)
+    try await deployment.withUser { router, ada in
+      try await ada.put([1], key: "r", in: .receipts)
+      // The new policy is in the directory, and no shard has heard of it.
+      let policy = try ResidencyPolicy(
+        files: Self.retention.replacing("shortest: 5y", in: "policy.yaml", with: "shortest: 9y"))
+      _ = try await router.directory.apply(
+        policy, at: deployment.clock.now, by: .now + .seconds(10))
+      deployment.clock.advance(by: .seconds(6 * 365 * 86_400))
+      let receipt = try await router.erase(UserID("ada"), dataClasses: ["payments"])
+      #expect(receipt.held.map(\.rule) == ["payments: shortest 9y (policy.yaml:9)"])
+      #expect(receipt.records == 0)
     }
   }
 

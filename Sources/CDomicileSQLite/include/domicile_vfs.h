@@ -81,6 +81,44 @@ int domicile_vfs_unregister(const char *name);
 /// Whether a connection's main file is reached through a VFS of ours or of SQLite's with that name.
 int domicile_vfs_is_used(sqlite3 *connection, const char *name);
 
+/// Where files are made, on this thread, for which SQLite has no path, such as VACUUM's copy; NULL, as it is in the
+/// beginning: nowhere, such an open fails. The system's folder for temporary files may lie where the data must not.
+/// Kept until it is changed. Such a file has no name any more once it is open.
+void domicile_vfs_temporary_folder(const char *folder_or_NULL);
+
+/// How a main file can be told from itself at another time, and how far its WAL was copied into it.
+typedef struct {
+  sqlite3_int64 inode;
+  sqlite3_int64 bytes;
+  /// When it was last changed in any way, in nanoseconds since 1970: no program can set that.
+  sqlite3_int64 changed;
+  /// In the WAL.
+  unsigned int frames;
+  /// Of the WAL: other ones each time it begins anew.
+  sqlite3_uint64 salts;
+  /// Frames of the WAL that were copied; 0 after a recovery.
+  unsigned int copied;
+} domicile_file_state;
+
+/// The state of a file without its WAL; the inode is 0 if it is not there.
+domicile_file_state domicile_file_state_at(const char *path);
+
+/// The state of the main file; those of the WAL valid once the connection has read its database.
+int domicile_file_state_now(sqlite3 *connection, domicile_file_state *state);
+
+/// The checkpoints that a connection has made: what the first found and the last left, as seen under SQLite's own lock,
+/// with which a connection is alone in writing the main file.
+typedef struct {
+  int count;
+  /// Whether somebody else wrote the file between two of them.
+  int is_broken;
+  domicile_file_state before;
+  domicile_file_state after;
+} domicile_checkpoints;
+
+/// Those since the last call.
+int domicile_checkpoints_seen(sqlite3 *connection, domicile_checkpoints *seen);
+
 /// The bytes reserved at the end of each page. Valid once the connection has read its database.
 int domicile_reserved_bytes(sqlite3 *connection, int *bytes);
 

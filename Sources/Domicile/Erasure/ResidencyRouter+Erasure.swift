@@ -35,10 +35,9 @@ extension ResidencyRouter {
     var round = ErasureRound(router: self, deadline: deadline)
     while true {
       let plan = try await routing {
-        // Whoever erases is left alone for a minute; then somebody else may think it dead.
         try await directory.beginErasure(
           owner, dataClasses: dataClasses, continuing: last?.alias ?? alias,
-          due: options.clock.now.addingTimeInterval(60), by: deadline)
+          at: options.clock.now, by: deadline)
       }
       forget(owner)
       guard let plan else {
@@ -47,7 +46,9 @@ extension ResidencyRouter {
         return round.receipt(last, pending: [])
       }
       last = plan
-      if let receipt = try await round.run(plan) { return receipt }
+      if let receipt = try await round.run(plan, renewing: renew(plan, by: deadline)) {
+        return receipt
+      }
     }
   }
 
@@ -55,18 +56,42 @@ extension ResidencyRouter {
   ///
   /// A router does this by itself every minute while it sweeps, and when it is opened.
   public func finishErasures() async {
-    let due = (try? directory.dueErasures(at: options.clock.now, limit: 1_000)) ?? []
-    for owner in due {
-      do throws(RouterError) {
-        let entry = try routing { try directory.user(owner) }
-        guard let entry else { continue }
-        let classes = entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
-        _ = try await erase(
-          owner, dataClasses: entry.isErasing ? nil : Set(classes), continuing: entry.alias,
-          by: .now + options.deadline)
-      } catch {
-        options.logger.warning(
-          "an erasure cannot be finished", metadata: ["error.code": "\(error.code)"])
+    var due = ((try? directory.dueErasures(at: options.clock.now, limit: 1_000)) ?? [])[...]
+    // Some at a time, so that one shard that is slow or down does not keep all others waiting.
+    await withTaskGroup { group in
+      for _ in 0..<8 {
+        guard let owner = due.popFirst() else { break }
+        group.addTask { await self.finishErasure(of: owner) }
+      }
+      while await group.next() != nil {
+        guard let owner = due.popFirst() else { continue }
+        group.addTask { await self.finishErasure(of: owner) }
+      }
+    }
+  }
+
+  private func finishErasure(of owner: OwnerKey) async {
+    do throws(RouterError) {
+      guard let entry = try routing({ try directory.user(owner) }) else { return }
+      let classes = entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
+      _ = try await erase(
+        owner, dataClasses: entry.isErasing ? nil : Set(classes), continuing: entry.alias,
+        by: .now + options.deadline)
+    } catch {
+      options.logger.warning(
+        "an erasure cannot be finished", metadata: ["error.code": "\(error.code)"])
+    }
+  }
+
+  /// Renews the lease of an erasure until it is cancelled, or somebody has taken it over.
+  private func renew(
+    _ plan: ErasurePlan, by deadline: ContinuousClock.Instant
+  ) -> Task<Void, Never> {
+    Task { [directory, clock = options.clock] in
+      let pause = Duration.milliseconds(ErasurePlan.leaseMilliseconds / 3)
+      while (try? await Task.sleep(for: pause)) != nil {
+        let isOurs = try? await directory.renewErasure(plan, at: clock.now, by: deadline)
+        if isOurs == false { return }
       }
     }
   }
@@ -90,16 +115,22 @@ private struct ErasureRound {
   }
 
   /// Nil if another run has taken the erasure over.
-  mutating func run(_ plan: ErasurePlan) async throws(RouterError) -> ErasureReceipt? {
+  mutating func run(
+    _ plan: ErasurePlan, renewing lease: Task<Void, Never>
+  ) async throws(RouterError) -> ErasureReceipt? {
+    defer { lease.cancel() }
     var pending: [ErasureReceipt.Pending] = []
     let shards = Dictionary(grouping: plan.homes, by: \.shard)
     for (name, homes) in shards.sorted(by: { $0.key < $1.key }) {
       do {
         let shard = try await open(name)
         for home in homes {
-          let result = try await shard.erase(
-            HomeErasure(owner: plan.owner, dataClass: home.dataClass, token: plan.token),
-            by: deadline)
+          let erasure = HomeErasure(
+            owner: plan.owner, dataClass: home.dataClass, token: plan.token,
+            holds: plan.holds[home.dataClass] ?? [])
+          let result = try await raising(name) { () throws(StorageError) in
+            try await shard.erase(erasure, by: deadline)
+          }
           var sum = erased[home] ?? ErasedHome()
           sum.records += result.records
           sum.bytes += result.bytes
@@ -138,6 +169,19 @@ private struct ErasureRound {
       if let waits = ErasureReceipt.Pending(purge, place: "directory") { pending.append(waits) }
     }
     return receipt(plan, pending: pending)
+  }
+
+  /// What is held is decided by the law in force: a shard that is behind is raised first.
+  private func raising(
+    _ shard: String, _ work: () async throws(StorageError) -> ErasedHome
+  ) async throws -> ErasedHome {
+    do {
+      return try await work()
+    } catch {
+      guard error.code == .policyChanged else { throw error }
+    }
+    try await router.synchronize(shard: shard, by: deadline)
+    return try await work()
   }
 
   private func open(_ name: String) async throws(RouterError) -> SQLiteShard {

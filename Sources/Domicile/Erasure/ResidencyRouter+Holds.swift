@@ -76,6 +76,9 @@ extension ResidencyRouter {
     guard let entry = try routing({ try directory.user(owner) }),
       let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
     else { throw RouterError(.notFound, "There is no legal hold of that name on this user.") }
+    _ = try await routing {
+      try await directory.endHold(name, on: owner, at: options.clock.now, by: end)
+    }
     let result = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
       try await shard.release(homes, name: name, by: end)
     }

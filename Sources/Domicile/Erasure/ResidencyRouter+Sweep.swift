@@ -36,10 +36,7 @@ extension ResidencyRouter {
       let end = ContinuousClock.now + (deadline ?? .seconds(60))
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: end)
-        let sweep = try await routing(region: definition.region) {
-          if acceptClock, shard.isClockInDoubt { try await shard.acceptClock(by: end) }
-          return try await shard.sweep(by: end)
-        }
+        let sweep = try await sweep(shard, acceptClock: acceptClock, by: end)
         metrics.countSwept(Int(sweep.records), region: definition.region)
         result.append(
           ShardSweep(
@@ -53,7 +50,26 @@ extension ResidencyRouter {
             isPurgePending: false, problem: "\(error)"))
       }
     }
+    shards.fillBallasts()
     return result
+  }
+
+  /// What may go is decided by the law in force: a shard that is behind is raised first.
+  private func sweep(
+    _ shard: SQLiteShard, acceptClock: Bool, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> Sweep {
+    do throws(StorageError) {
+      if acceptClock, shard.isClockInDoubt { try await shard.acceptClock(by: deadline) }
+      do throws(StorageError) {
+        return try await shard.sweep(by: deadline)
+      } catch {
+        guard error.code == .policyChanged else { throw error }
+      }
+    } catch {
+      throw RouterError(error, region: shard.identity.region)
+    }
+    try await synchronize(shard: shard.identity.name, by: deadline)
+    return try await routing(region: shard.identity.region) { try await shard.sweep(by: deadline) }
   }
 
   /// What a router does beside calls, every now and then.
@@ -70,7 +86,6 @@ extension ResidencyRouter {
       }
       rounds.told[sweep.shard] = problem
     }
-    shards.fillBallasts()
     for shard in shards.openShards {
       metrics.recordPurgeAge(shard.purgeState, shard: shard.identity.name)
     }

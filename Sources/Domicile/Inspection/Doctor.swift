@@ -76,7 +76,7 @@ extension DoctorReport {
         .remnants,
         "\(what): \(places.count == 100 ? "100 or more" : "\(places.count)") pages have bytes that nothing"
           + " refers to (\(places.prefix(3).joined(separator: ", "))): something else than Domicile has written"
-          + " the file. Stop all processes, delete \(file)-main and start one: it rewrites the file.",
+          + " \(file). Run “domicile sweep”, which rewrites it, then this again.",
         shard: shard)
     case .purgePending:
       add(

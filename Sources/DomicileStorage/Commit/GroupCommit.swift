@@ -57,6 +57,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
   private let finished = Mutex<FinishState>(FinishState())
   /// Whether a commit failed and it is not known yet whether it holds.
   let isUnsettled = Mutex(false)
+  let proof = Mutex(FileProof())
 
   private struct FinishState {
     var isFinished = false
@@ -198,43 +199,9 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
 
   private var hasWAL: Bool { DatabaseFile.walBytes(path) > 0 }
 
-  /// Proves that nothing is left of what was deleted, or says where something is. Reads the whole file; writers wait only
-  /// until it has begun.
-  package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
-    try storing(in: place) {
-      let gate = try WriterGate(path: path)
-      let connection = try Connection(path: path, mode: .writing)
-      for _ in 0..<20 {
-        try gate.enter()
-        var isInside = true
-        defer { if isInside { gate.leave() } }
-        guard gate.isFileClean else {
-          // Something else has written it. The writer rewrites it with its next purge.
-          gate.leave()
-          isInside = false
-          purges.ask()
-          queue.wake()
-          usleep(100_000)
-          continue
-        }
-        let isCut = try gate.writeMainFile {
-          try connection.truncateWAL(patience: limits.purgePatience)
-        }
-        guard isCut else { continue }
-        return try connection.snapshot {
-          .searched(
-            try connection.unreferencedBytes(atMost: 100) {
-              gate.leave()
-              isInside = false
-            }.map(\.description))
-        }
-      }
-      return .purgePending
-    }
-  }
-
   /// Does what waits, then closes the file.
   package func close() async {
+    proof.withLock { $0.isClosing = true }
     queue.close()
     await withCheckedContinuation { continuation in
       let isFinished = finished.withLock { state in
@@ -243,6 +210,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
       }
       if isFinished { continuation.resume() }
     }
+    while proof.withLock({ $0.isRunning }) { try? await Task.sleep(for: .milliseconds(1)) }
   }
 
   var cancelled: StorageError {
@@ -254,14 +222,6 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
       .deadlineExceeded,
       "The deadline passed before \(place) could begin; nothing was written. Try again.")
   }
-}
-
-/// What a search for remnants found.
-package enum RemnantSearchResult: Sendable, Equatable {
-  /// Pages with bytes that nothing refers to, at most 100; none, if nothing is left of what was deleted.
-  case searched([String])
-  /// Somebody reads an older state, so that the WAL cannot be cut.
-  case purgePending
 }
 
 /// A job on its way to the queue.

@@ -76,6 +76,9 @@ final class PurgeRequests: Sendable {
     }
   }
 
+  /// What kept the last purge back is over.
+  func retry() { state.withLock { $0.nextTry = nil } }
+
   /// The next try comes later and later, but within a second.
   func failed(at now: ContinuousClock.Instant = .now) {
     state.withLock { state in

@@ -11,8 +11,6 @@ final class WriterThread<Context: CommitContext> {
   private var lastCount = 1
   /// Jobs of a batch that was lost: they come first, each in a transaction of its own.
   private var lostCount = 0
-  /// Whether the file was rewritten and has not been cut since.
-  private var isRewritten = false
   /// The pages that the WAL had when it was last copied.
   private var walPagesCopied = 0
 
@@ -252,14 +250,19 @@ final class WriterThread<Context: CommitContext> {
     if pages < walPagesCopied { walPagesCopied = 0 }
     guard pages >= walPagesCopied + limits.walPagesBeforeCheckpoint else { return }
     // A checkpoint that fails has lost nothing: the WAL holds it all, and the next one tries again.
-    try? gate?.writeMainFile { try context.connection.checkpointPassively() }
+    try? gate?.writeMainFile(context.connection) { try context.connection.checkpointPassively() }
     walPagesCopied = pages
   }
 
   private func purge() {
     let ticket = owner.purges.begin()
     do {
-      if try truncate(usableContext()) { return owner.purges.finish(ticket) }
+      let context = try usableContext()
+      if try cutWAL(context) {
+        if gate?.isFileClean(context.connection) ?? false { return owner.purges.finish(ticket) }
+        // Something else has written it, or a checkpoint died in a bad moment.
+        owner.proveInBackground()
+      }
     } catch {
       // What is told is the state, pending; the disk's own trouble is told by the next write.
     }
@@ -269,24 +272,16 @@ final class WriterThread<Context: CommitContext> {
   /// Whether nothing may be added: somebody's long reading keeps the WAL from being copied.
   private func walIsFull(_ context: Context) -> Bool {
     guard context.connection.walPages >= limits.walPagesMax else { return false }
-    return (try? truncate(context)) != true
+    return (try? cutWAL(context)) != true
   }
 
-  /// Cuts the WAL, if nobody reads an older state. A file that something else has written is rewritten first: only then is
-  /// nothing left of what was deleted.
-  private func truncate(_ context: Context) throws -> Bool {
+  /// Cuts the WAL, if nobody reads an older state.
+  private func cutWAL(_ context: Context) throws -> Bool {
     guard let gate else { return false }
-    if !gate.isFileClean, !isRewritten {
-      try context.connection.execute("VACUUM")
-      isRewritten = true
-    }
-    let isCut = try gate.writeMainFile(isRewritten: { [isRewritten] in $0 && isRewritten }) {
+    let isCut = try gate.writeMainFile(context.connection) {
       try context.connection.truncateWAL(patience: limits.purgePatience)
     }
-    if isCut {
-      walPagesCopied = 0
-      isRewritten = false
-    }
+    if isCut { walPagesCopied = 0 }
     return isCut
   }
 

@@ -1,4 +1,5 @@
 import DomicileSQLite
+import Synchronization
 
 /// Erasures, lifetimes, holds and the sweep: each in steps that keep nobody waiting for long.
 extension SQLiteShard {
@@ -10,18 +11,21 @@ extension SQLiteShard {
   package func erase(
     _ erasure: HomeErasure, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasedHome {
-    let held = try await commits.commit(by: deadline) { writer in
+    let refusal = try await commits.commit(by: deadline) { writer in
       try writer.beginErasure(erasure)
-    }.get()
+    }
+    if let refusal { throw refusal }
     var result = ErasedHome()
-    result.held = held
+    var after: RecordPosition?
     var hasMore = true
     while hasMore {
-      let step = try await commits.commit(by: deadline) { writer in
-        try writer.eraseRecords(erasure, limit: Self.rowsPerStep)
+      let step = try await commits.commit(by: deadline) { [after] writer in
+        try writer.eraseRecords(erasure, after: after, limit: Self.rowsPerStep)
       }.get()
       result.records += step.records
       result.bytes += step.bytes
+      result.held = HeldHome.sum(result.held, step.held)
+      after = step.last
       hasMore = step.hasMore
     }
     return result
@@ -39,7 +43,7 @@ extension SQLiteShard {
       result.records += erased.records
       result.bytes += erased.bytes
       result.held = HeldHome.sum(result.held, erased.held)
-      step.after = erased.last
+      step.after = erased.last?.key
       result.hasMore = erased.hasMore
     } while result.hasMore
     return result
@@ -78,6 +82,9 @@ extension SQLiteShard {
   // MARK: The sweep
 
   package func sweep(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Sweep {
+    // Another process may have accepted the clock.
+    let kept = try read { reader, _ in try TimeAnchor.kept(in: reader.connection) }
+    if kept.machineRun == clock.machineRun { anchor.keep(kept) }
     var result = Sweep(records: 0, isClockInDoubt: time.isInDoubt, purge: purgeState)
     if !time.isInDoubt, time.now - highWater > 3_600_000 {
       // Nobody writes here: a commit notes how late it is.
@@ -89,12 +96,17 @@ extension SQLiteShard {
       }
       if !hasMore { break }
     }
-    while !time.isInDoubt, try hasExpired() {
-      let step = try await commits.commit(by: deadline) { writer in
-        try writer.sweep(limit: Self.rowsPerStep)
+    swept.begin()
+    var hasMore = !time.isInDoubt
+    while hasMore {
+      let found = try expired()
+      let going = found.filter(\.isSwept)
+      if !going.isEmpty {
+        result.records += try await commits.commit(by: deadline) { writer in
+          try writer.sweep(going).records
+        }
       }
-      result.records += step.records
-      if !step.hasMore { break }
+      hasMore = found.count >= Self.rowsPerStep && !time.isInDoubt
     }
     // One reader must not keep the next shard's sweep back: the purge goes on by itself.
     if result.records > 0 || result.purge != .done {
@@ -103,17 +115,27 @@ extension SQLiteShard {
     return result
   }
 
-  /// Whether there is something to sweep: asked without a place among the writers.
-  private func hasExpired() throws(StorageError) -> Bool {
-    try read { reader, now in
-      try reader.connection.integer(
+  /// The next records that have expired, the held ones among them, after those that this process looked at lately: asked
+  /// without a place among the writers.
+  private func expired() throws(StorageError) -> [SweepCandidate] {
+    let last = swept.last
+    let found = try read { reader, now in
+      try reader.connection.rows(
         """
-        SELECT 1 FROM record r INDEXED BY record_expiry
-        WHERE r.expires <= ?1 AND (SELECT state FROM home WHERE id = r.home)
-          IN ('active', 'copying', 'held') AND NOT EXISTS (
-            SELECT 1 FROM hold WHERE hold.home = r.home AND (until IS NULL OR until > ?1)) LIMIT 1
-        """, .integer(now))
-    } != nil
+        SELECT r.expires, r.home, r.collection, r.key, \(ShardWriter.isSwept)
+        FROM record r INDEXED BY record_expiry JOIN home h ON h.id = r.home
+        WHERE r.expires <= ?1 AND (r.expires, r.home, r.collection, r.key) > (?2, ?3, ?4, ?5)
+        ORDER BY r.expires, r.home, r.collection, r.key LIMIT ?6
+        """, .integer(now), .integer(last?.expires ?? .min), .integer(last?.home ?? 0),
+        .text(last?.collection ?? ""), .blob(last?.key ?? []), .integer(Int64(Self.rowsPerStep)),
+        as: { row in
+          SweepCandidate(
+            expires: row.integer(0), home: row.integer(1), collection: row.text(2),
+            key: row.blob(3), isSwept: row.integer(4) != 0)
+        })
+    }
+    swept.pass(found)
+    return found
   }
 
   private func hasUnfitted() throws(StorageError) -> Bool {
@@ -125,6 +147,7 @@ extension SQLiteShard {
 
   package func acceptClock(by deadline: ContinuousClock.Instant) async throws(StorageError) {
     try await commits.commit(by: deadline) { writer in try writer.acceptClock() }
+    swept.startOver()
   }
 }
 
@@ -146,6 +169,38 @@ extension HeldHome {
     return HeldHome(
       records: left.records + right.records, data: isLater ? left.data : right.data)
   }
+}
+
+/// Up to where the sweeps of this process have looked. What is held stays, however often it is looked at: where there is
+/// much of it, not every sweep begins with it again.
+final class SweepCursor: Sendable {
+  private static let heldMax = 1_000
+  private static let startsOverAfter = Duration.seconds(30)
+
+  private struct State {
+    var last: SweepCandidate?
+    var heldCount = 0
+    var began = ContinuousClock.now
+  }
+  private let state = Mutex(State())
+
+  var last: SweepCandidate? { state.withLock { $0.last } }
+
+  func begin(at now: ContinuousClock.Instant = .now) {
+    state.withLock { state in
+      let goesOn = state.heldCount > Self.heldMax && now - state.began < Self.startsOverAfter
+      if !goesOn { state = State(began: now) }
+    }
+  }
+
+  func pass(_ seen: [SweepCandidate]) {
+    state.withLock { state in
+      state.last = seen.last ?? state.last
+      state.heldCount += seen.count { !$0.isSwept }
+    }
+  }
+
+  func startOver() { state.withLock { $0 = State() } }
 }
 
 /// What a sweep did.

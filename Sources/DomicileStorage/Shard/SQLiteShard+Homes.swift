@@ -4,24 +4,53 @@ import DomicileSQLite
 extension SQLiteShard {
   package func tallies() throws(StorageError) -> [HomeTally] {
     let (_, law) = try stampedLaw()
-    return try read { reader, now in
-      try reader.connection.rows(
-        """
-        SELECT h.class, h.profile, count(DISTINCT h.id), count(r.home),
-          total(length(r.key) + length(r.value))
-        FROM home h LEFT JOIN record r ON r.home = h.id AND (r.expires IS NULL OR r.expires > ?)
-        WHERE h.state IN ('active', 'copying', 'frozen')
-        GROUP BY h.class, h.profile ORDER BY h.class, h.profile
-        """, .integer(now),
-        as: { row in
-          ResidencyProfile(row.text(1)).map { profile in
-            HomeTally(
-              dataClass: row.text(0), profile: profile, homes: row.integer(2),
-              records: row.integer(3), bytes: row.integer(4),
-              isBarred: !law.permits(profile, dataClass: row.text(0)))
+    var sums: [TallyKey: HomeTally] = [:]
+    var last: Int64 = 0
+    // Some homes at a time: one long reading would keep the WAL from being cut.
+    while let end = try homeNumber(500, after: last) {
+      let rows = try read { reader, now in
+        try reader.connection.rows(
+          """
+          SELECT h.class, h.profile, count(DISTINCT h.id), count(r.home),
+            total(length(r.key) + length(r.value))
+          FROM home h LEFT JOIN record r ON r.home = h.id AND (r.expires IS NULL OR r.expires > ?1)
+          WHERE h.id > ?2 AND h.id <= ?3 AND h.state IN ('active', 'copying', 'frozen')
+          GROUP BY h.class, h.profile
+          """, .integer(now), .integer(last), .integer(end),
+          as: { row in
+            ResidencyProfile(row.text(1)).map { profile in
+              HomeTally(
+                dataClass: row.text(0), profile: profile, homes: row.integer(2),
+                records: row.integer(3), bytes: row.integer(4),
+                isBarred: !law.permits(profile, dataClass: row.text(0)))
+            }
           }
-        }
-      ).compactMap(\.self)
+        ).compactMap(\.self)
+      }
+      for tally in rows {
+        let key = TallyKey(dataClass: tally.dataClass, profile: "\(tally.profile)")
+        sums[key] = sums[key].map { $0.adding(tally) } ?? tally
+      }
+      last = end
+    }
+    return sums.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  private struct TallyKey: Hashable, Comparable {
+    let dataClass: String
+    let profile: String
+    static func < (left: TallyKey, right: TallyKey) -> Bool {
+      (left.dataClass, left.profile) < (right.dataClass, right.profile)
+    }
+  }
+
+  /// The number of the last of some homes after a number; nil if there are none.
+  private func homeNumber(_ count: Int64, after id: Int64) throws(StorageError) -> Int64? {
+    try read { reader, _ in
+      try reader.connection.rows(
+        "SELECT max(id) FROM (SELECT id FROM home WHERE id > ? ORDER BY id LIMIT ?)",
+        .integer(id), .integer(count), as: { $0.integerIfPresent(0) }
+      ).first ?? nil
     }
   }
 

@@ -8,8 +8,9 @@ package final class SQLiteShard: ShardStore {
   package let identity: ShardIdentity
   let commits: GroupCommit<ShardWriter>
   private let readers: ReaderPool<ShardReader>
-  private let clock: WallClock
-  private let anchor: TimeKeeper
+  let clock: WallClock
+  let anchor: TimeKeeper
+  let swept = SweepCursor()
 
   package struct Options: Sendable {
     package var clock = WallClock.system
@@ -36,7 +37,7 @@ package final class SQLiteShard: ShardStore {
         let gate = try WriterGate(path: path)
         try gate.pass {
           try connection.transaction { try ShardSchema.create(in: connection, identity: identity) }
-          _ = try gate.writeMainFile(isRewritten: { $0 }) {
+          _ = try gate.writeMainFile(connection, isRewritten: { $0 }) {
             try connection.truncateWAL(patience: .milliseconds(10))
           }
         }
@@ -216,8 +217,10 @@ package final class SQLiteShard: ShardStore {
 
   package func integrityFindings() throws(StorageError) -> [String] {
     try readers.read { reader in
-      try reader.connection.snapshot {
-        let connection = reader.connection
+      let connection = reader.connection
+      return try connection.givingWay(when: { [commits] in commits.shouldGiveWay(connection) }) {
+        try connection.execute("BEGIN")
+        defer { try? connection.execute("COMMIT") }
         var findings = try connection.rows("PRAGMA integrity_check", as: { $0.text(0) })
           .filter { $0 != "ok" }
         let orphans = [
@@ -265,7 +268,7 @@ package final class SQLiteShard: ShardStore {
 }
 
 /// The anchor of shard time that this process last saw in the file.
-private final class TimeKeeper: Sendable {
+final class TimeKeeper: Sendable {
   private let anchor = Mutex(TimeAnchor.none)
   func keep(_ next: TimeAnchor) { anchor.withLock { $0 = next } }
   var highWater: Int64 { anchor.withLock { $0.highWater } }

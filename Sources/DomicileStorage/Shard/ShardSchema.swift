@@ -87,7 +87,9 @@ enum ShardSchema {
       longest INTEGER,
       shortest INTEGER,
       rule TEXT NOT NULL,
-      fitted INTEGER
+      fitted INTEGER,
+      fitted_collection TEXT NOT NULL DEFAULT '',
+      fitted_key BLOB NOT NULL DEFAULT x''
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE lifetime (
       home INTEGER NOT NULL,

@@ -145,4 +145,10 @@ package struct HomeTally: Sendable, Equatable {
   package let bytes: Int64
   /// Whether the shard's law no longer permits them.
   package let isBarred: Bool
+
+  func adding(_ other: HomeTally) -> HomeTally {
+    HomeTally(
+      dataClass: dataClass, profile: profile, homes: homes + other.homes,
+      records: records + other.records, bytes: bytes + other.bytes, isBarred: isBarred)
+  }
 }

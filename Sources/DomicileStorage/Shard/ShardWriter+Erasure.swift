@@ -6,17 +6,31 @@ extension ShardWriter {
   // MARK: Homes
 
   /// Stamps a home `erased` under the erasure's token, over a lower or equal one; makes a row where there is none, so that
-  /// nothing of the user can be staged later under an older token. What must be kept leaves it `held` instead.
-  func beginErasure(_ erasure: HomeErasure) throws -> Result<HeldHome?, StorageError> {
+  /// nothing of the user can be staged later under an older token. Where something may have to be kept it is stamped `held`.
+  func beginErasure(_ erasure: HomeErasure) throws -> StorageError? {
+    guard isStampInForce else { return refusal(.policyChanged) }
     let old = try homeRow(erasure.owner, erasure.dataClass)
-    if let old, old.serial > erasure.token { return .failure(outrun) }
-    let held = try old.flatMap { try $0.hasRecords ? heldRecords($0, erasure.dataClass) : nil }
-    if held != nil {
-      try connection.run(
-        "UPDATE home SET state = 'held', serial = ? WHERE owner = ? AND class = ?",
-        .integer(erasure.token), .blob(erasure.owner.bytes), .text(erasure.dataClass))
-      return .success(held)
+    if let old, old.serial > erasure.token { return outrun }
+    guard let old, old.hasRecords else {
+      try stampErased(erasure)
+      return nil
     }
+    // The directory knows a legal hold before its shards do.
+    for hold in erasure.holds { try put(hold, on: old.id) }
+    let mayKeep =
+      try law.retention[erasure.dataClass]?.shortestSeconds != nil || hold(on: old.id) != nil
+    guard mayKeep else {
+      try stampErased(erasure)
+      try forgetSettings(of: old.id)
+      return nil
+    }
+    try connection.run(
+      "UPDATE home SET state = 'held', serial = ? WHERE owner = ? AND class = ?",
+      .integer(erasure.token), .blob(erasure.owner.bytes), .text(erasure.dataClass))
+    return nil
+  }
+
+  private func stampErased(_ erasure: HomeErasure) throws {
     // Nothing in the row leads to the alias, which outlives the mapping in tombstone and ledger.
     try connection.run(
       """
@@ -26,60 +40,61 @@ extension ShardWriter {
         state = 'erased', tags = 0, profile = '', lifetimes = 0, holds = 0
       """,
       .blob(erasure.owner.bytes), .text(erasure.dataClass), .integer(erasure.token))
-    if let old {
-      for table in ["lifetime", "hold", "change"] {
-        try connection.run("DELETE FROM \(table) WHERE home = ?", .integer(old.id))
-      }
-    }
-    return .success(nil)
   }
 
-  /// What of a home may not go yet, and how long that is so.
-  private func heldRecords(_ home: HomeInfo, _ dataClass: String) throws -> HeldHome? {
-    if home.hasHolds, let hold = try hold(on: home.id) {
-      let count = try connection.integer(
-        "SELECT count(*) FROM record WHERE home = ?", .integer(home.id))
-      return HeldHome(records: count ?? 0, data: hold)
+  private func forgetSettings(of home: Int64) throws {
+    for table in ["lifetime", "hold", "change"] {
+      try connection.run("DELETE FROM \(table) WHERE home = ?", .integer(home))
     }
-    guard let retention = law.retention[dataClass], let shortest = retention.shortestSeconds,
-      let (count, last) = try connection.rows(
-        "SELECT count(*), max(written) FROM record WHERE home = ? AND written > ?",
-        .integer(home.id), .integer(time.settled - shortest * 1000),
-        as: { ($0.integer(0), $0.integer(1)) }
-      ).first, count > 0
-    else { return nil }
-    return HeldHome(
-      records: count, data: HeldData(until: last + shortest * 1000, rule: retention.rule))
   }
 
-  /// Deletes records of a home that is being erased, some at a time.
-  func eraseRecords(_ erasure: HomeErasure, limit: Int) throws -> Result<
+  /// Looks at some records of a home that is being erased, in the order of keys, and deletes those that may go. What is held
+  /// stays, is told, and goes as soon as it may. At the end a home of which nothing is left is stamped `erased`.
+  func eraseRecords(_ erasure: HomeErasure, after: RecordPosition?, limit: Int) throws -> Result<
     ErasedRecords, StorageError
   > {
+    guard isStampInForce else { return .failure(refusal(.policyChanged)) }
     guard let home = try homeRow(erasure.owner, erasure.dataClass),
       home.serial == erasure.token, [.erased, .held].contains(home.state)
     else { return .failure(outrun) }
-    if home.hasHolds, try hold(on: home.id) != nil { return .success(ErasedRecords()) }
-    let shortest = law.retention[erasure.dataClass]?.shortestSeconds
-    let isHeld = home.state == .held && shortest != nil
-    let upTo = isHeld ? time.settled - (shortest ?? 0) * 1000 : .max
-    var erased = try delete(
-      connection.rows(
-        """
-        SELECT home, collection, key, labels, length(key) + length(value), 0 FROM record
-        WHERE home = ? AND written <= ? LIMIT ?
-        """, .integer(home.id), .integer(upTo), .integer(Int64(limit)), as: ExpiredRecord.init),
-      limit: limit)
-    if !erased.hasMore, let shortest, isHeld {
-      // What is held goes as soon as it may.
-      try connection.run(
-        """
-        UPDATE record SET expires = written + ?1
-        WHERE home = ?2 AND (expires IS NULL OR expires > written + ?1) AND key IN (
-          SELECT key FROM record
-          WHERE home = ?2 AND (expires IS NULL OR expires > written + ?1) LIMIT ?3)
-        """, .integer(shortest * 1000), .integer(home.id), .integer(Int64(limit)))
-      erased.hasMore = connection.changes >= limit
+    let hold = home.hasHolds ? try hold(on: home.id) : nil
+    let shortest =
+      home.state == .held ? law.retention[erasure.dataClass]?.shortestSeconds : nil
+    let rows = try connection.rows(
+      """
+      SELECT home, collection, key, labels, length(key) + length(value), 0, written, expires FROM record
+      WHERE home = ?1 AND (collection, key) > (?2, ?3) ORDER BY collection, key LIMIT ?4
+      """, .integer(home.id), .text(after?.collection ?? ""), .blob(after?.key ?? []),
+      .integer(Int64(limit)),
+      as: { (record: ExpiredRecord($0), written: $0.integer(6), expires: $0.integerIfPresent(7)) })
+    var held: [HeldData] = []
+    var going: [ExpiredRecord] = []
+    for row in rows {
+      let byLaw =
+        home.state == .held ? heldByLaw(written: row.written, dataClass: erasure.dataClass) : nil
+      guard let reason = hold ?? byLaw else {
+        going.append(row.record)
+        continue
+      }
+      held.append(reason)
+      if let end = shortest.map({ row.written + $0 * 1000 }), row.expires.map({ $0 > end }) ?? true
+      {
+        try set(expires: end, home: home.id, row.record.collection, row.record.key)
+      }
+    }
+    var erased = try delete(going)
+    erased.last = rows.last.map {
+      RecordPosition(collection: $0.record.collection, key: $0.record.key)
+    }
+    erased.hasMore = rows.count >= limit
+    erased.held = HeldHome(held)
+    if !erased.hasMore, home.state == .held {
+      let left = try connection.integer(
+        "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(home.id))
+      if left == nil {
+        try stampErased(erasure)
+        try forgetSettings(of: home.id)
+      }
     }
     return .success(erased)
   }
@@ -110,35 +125,47 @@ extension ShardWriter {
       kept.append(held)
       return false
     }
-    var erased = try delete(going.map(\.record), limit: limit)
+    var erased = try delete(going.map(\.record))
     erased.hasMore = rows.count >= limit
-    erased.last = rows.last?.record.key
-    erased.held = kept.max { ($0.until ?? .max) < ($1.until ?? .max) }
-      .map { HeldHome(records: Int64(kept.count), data: $0) }
+    erased.last = rows.last.map {
+      RecordPosition(collection: request.collection, key: $0.record.key)
+    }
+    erased.held = HeldHome(kept)
     return erased
   }
 
   // MARK: The sweep
 
-  /// Deletes records that have expired, some at a time, up to the high-water and no further. A class whose policy has
+  /// Of records that looked expired, deletes those that are: up to the high-water and no further. A class whose policy has
   /// changed waits until what is stored fits it.
-  func sweep(limit: Int) throws -> ErasedRecords {
+  ///
+  /// - Throws: ``StorageError`` with `policyChanged` while the shard is behind the directory, whose law may hold them.
+  func sweep(_ candidates: [SweepCandidate]) throws -> ErasedRecords {
     guard !time.isInDoubt else { return ErasedRecords() }
-    let rows = try connection.rows(
-      """
-      SELECT r.home, r.collection, r.key, r.labels, length(r.key) + length(r.value),
-        h.state = 'copying'
-      FROM record r INDEXED BY record_expiry JOIN home h ON h.id = r.home
-      WHERE r.expires <= ?1 AND h.state IN ('active', 'copying', 'held') AND NOT EXISTS (
-        SELECT 1 FROM hold WHERE hold.home = r.home AND (until IS NULL OR until > ?1))
-        AND NOT EXISTS (
-          SELECT 1 FROM law_retention WHERE class = h.class AND fitted IS NOT NULL)
-      ORDER BY r.expires LIMIT ?2
-      """, .integer(now), .integer(Int64(limit)), as: ExpiredRecord.init)
+    guard isStampInForce else { throw refusal(.policyChanged) }
+    let rows = try candidates.compactMap { candidate in
+      try connection.rows(
+        """
+        SELECT r.home, r.collection, r.key, r.labels, length(r.key) + length(r.value),
+          h.state = 'copying'
+        FROM record r JOIN home h ON h.id = r.home
+        WHERE r.home = ?2 AND r.collection = ?3 AND r.key = ?4 AND r.expires <= ?1
+          AND \(Self.isSwept)
+        """, .integer(now), .integer(candidate.home), .text(candidate.collection),
+        .blob(candidate.key), as: ExpiredRecord.init
+      ).first
+    }
     guard !rows.isEmpty else { return ErasedRecords() }
     try advanceHighWater()
-    return try delete(rows, limit: limit)
+    return try delete(rows)
   }
+
+  /// Whether an expired record `r` of a home `h` goes at the time `?1`.
+  static let isSwept = """
+    h.state IN ('active', 'copying', 'held') AND NOT EXISTS (
+      SELECT 1 FROM hold WHERE hold.home = r.home AND (until IS NULL OR until > ?1))
+    AND NOT EXISTS (SELECT 1 FROM law_retention WHERE class = h.class AND fitted IS NOT NULL)
+    """
 
   /// Takes the clock for right, whatever it was before. What was written by a clock ahead of it is dated back, its
   /// lifetime unchanged.
@@ -170,7 +197,7 @@ extension ShardWriter {
     try anchor.keep(in: connection)
   }
 
-  private func delete(_ rows: [ExpiredRecord], limit: Int) throws -> ErasedRecords {
+  private func delete(_ rows: [ExpiredRecord]) throws -> ErasedRecords {
     var erased = ErasedRecords()
     for row in rows {
       if row.isCopying { try note(home: row.home, collection: row.collection, key: row.key) }
@@ -190,9 +217,24 @@ extension ShardWriter {
       erased.records += 1
       erased.bytes += row.bytes
     }
-    erased.hasMore = rows.count >= limit
     return erased
   }
+}
+
+/// An expired record, as whoever looked for it saw it.
+struct SweepCandidate: Sendable {
+  let expires: Int64
+  let home: Int64
+  let collection: String
+  let key: [UInt8]
+  /// Whether it could go then.
+  let isSwept: Bool
+}
+
+/// Where a record is in its home.
+package struct RecordPosition: Sendable, Equatable {
+  package let collection: String
+  package let key: [UInt8]
 }
 
 /// A record that goes, with its labels.
@@ -219,11 +261,26 @@ package struct HomeErasure: Sendable {
   package let owner: OwnerKey
   package let dataClass: String
   package let token: Int64
+  /// The legal holds that the directory notes on the class; the shard may not know of them yet.
+  package let holds: [HomeHold]
 
-  package init(owner: OwnerKey, dataClass: String, token: Int64) {
+  package init(owner: OwnerKey, dataClass: String, token: Int64, holds: [HomeHold] = []) {
     self.owner = owner
     self.dataClass = dataClass
     self.token = token
+    self.holds = holds
+  }
+}
+
+/// A legal hold on a home.
+package struct HomeHold: Sendable, Hashable {
+  package let name: String
+  /// Milliseconds since 1970; nil: until it is released.
+  package let until: Int64?
+
+  package init(name: String, until: Int64?) {
+    self.name = name
+    self.until = until
   }
 }
 
@@ -254,8 +311,8 @@ package struct ErasedRecords: Sendable, Equatable {
   /// The bytes of their keys and values.
   package var bytes: Int64 = 0
   package var hasMore = false
-  /// The last key that a step by key looked at.
-  package var last: [UInt8]?
+  /// The last record that the step looked at.
+  package var last: RecordPosition?
   package var held: HeldHome?
 
   package init() {}
@@ -266,4 +323,15 @@ package struct HeldHome: Sendable, Equatable {
   package let records: Int64
   /// The one that ends last.
   package let data: HeldData
+
+  package init(records: Int64, data: HeldData) {
+    self.records = records
+    self.data = data
+  }
+
+  /// Nil if nothing is held.
+  init?(_ held: [HeldData]) {
+    guard let last = held.max(by: { ($0.until ?? .max) < ($1.until ?? .max) }) else { return nil }
+    self.init(records: Int64(held.count), data: last)
+  }
 }

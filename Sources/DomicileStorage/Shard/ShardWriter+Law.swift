@@ -79,15 +79,15 @@ extension ShardWriter {
   private func raise(retention: [String: ShardLaw.Retention]) throws(SQLiteError) {
     let old = try Self.readLaw(connection).retention
     let unfitted = try connection.rows(
-      "SELECT class, fitted FROM law_retention WHERE fitted IS NOT NULL",
-      as: { ($0.text(0), $0.integer(1)) })
+      "SELECT class FROM law_retention WHERE fitted IS NOT NULL", as: { $0.text(0) })
     try connection.execute("DELETE FROM law_retention")
     for (dataClass, limits) in retention {
       let known = old[dataClass]
       let isSame =
         known?.longestSeconds == limits.longestSeconds
         && known?.shortestSeconds == limits.shortestSeconds
-      let fitted = isSame ? unfitted.first { $0.0 == dataClass }?.1 : 0
+      // From the first home on, also where it is under way: it is done in steps and loses nothing.
+      let fitted: Int64? = isSame && !unfitted.contains(dataClass) ? nil : 0
       try connection.run(
         """
         INSERT INTO law_retention (class, standard, longest, shortest, rule, fitted)

@@ -142,7 +142,7 @@ extension ShardWriter {
     return rows.count == limit ? rows.last?.key : nil
   }
 
-  private func set(
+  func set(
     expires: Int64?, home: Int64, _ collection: String, _ key: [UInt8]
   ) throws {
     try connection.run(
@@ -152,42 +152,89 @@ extension ShardWriter {
 
   // MARK: A changed policy
 
-  /// Fits the records of classes whose retention has changed to it, some at a time. Whether there is more to do.
+  /// Fits the records of classes whose retention has changed to it, some at a time, in the order of homes and keys. Whether
+  /// there is more to do.
   func fitToLaw(limit: Int) throws -> Bool {
     guard
-      let (dataClass, cursor) = try connection.rows(
-        "SELECT class, fitted FROM law_retention WHERE fitted IS NOT NULL LIMIT 1",
-        as: { ($0.text(0), $0.integer(1)) }
-      ).first, let retention = law.retention[dataClass]
+      var cursor = try connection.rows(
+        """
+        SELECT class, fitted, fitted_collection, fitted_key FROM law_retention
+        WHERE fitted IS NOT NULL LIMIT 1
+        """, as: FitCursor.init
+      ).first, let retention = law.retention[cursor.dataClass]
     else { return false }
+    let homes = try connection.rows(
+      "SELECT id, class, state FROM home WHERE id >= ? ORDER BY id LIMIT ?",
+      .integer(cursor.home), .integer(Int64(limit)),
+      as: { (id: $0.integer(0), dataClass: $0.text(1), state: HomeState(rawValue: $0.text(2))) })
+    var left = limit
+    for home in homes {
+      if home.id != cursor.home { cursor.begin(home.id) }
+      guard home.dataClass == cursor.dataClass, let state = home.state,
+        [.active, .copying, .held].contains(state)
+      else { continue }
+      left -= try fit(&cursor, isCopying: state == .copying, retention, limit: left)
+      if left <= 0 { break }
+    }
+    let isAtEnd = left > 0 && homes.count < limit
+    if left > 0, let last = homes.last { cursor.begin(last.id + 1) }
+    try connection.run(
+      """
+      UPDATE law_retention SET fitted = ?, fitted_collection = ?, fitted_key = ? WHERE class = ?
+      """, isAtEnd ? .null : .integer(cursor.home), .text(isAtEnd ? "" : cursor.collection),
+      .blob(isAtEnd ? [] : cursor.key), .text(cursor.dataClass))
+    return true
+  }
+
+  /// Up to where the records of a class have been fitted.
+  private struct FitCursor {
+    let dataClass: String
+    private(set) var home: Int64
+    var collection: String
+    var key: [UInt8]
+
+    init(_ row: Statement) {
+      dataClass = row.text(0)
+      home = row.integer(1)
+      collection = row.text(2)
+      key = row.blob(3)
+    }
+
+    mutating func begin(_ home: Int64) {
+      self.home = home
+      collection = ""
+      key = []
+    }
+  }
+
+  /// How many records of the cursor's home it looked at.
+  private func fit(
+    _ cursor: inout FitCursor, isCopying: Bool, _ retention: ShardLaw.Retention, limit: Int
+  ) throws -> Int {
+    let home = cursor.home
     let rows = try connection.rows(
       """
-      SELECT r.home, r.collection, r.key, r.written, r.expires, h.state = 'copying'
-      FROM home h JOIN record r ON r.home = h.id
-      WHERE h.id >= ?1 AND h.class = ?2 AND h.state IN ('active', 'copying', 'held') AND (
-        ?3 IS NOT NULL AND (r.expires IS NULL OR r.expires > r.written + ?3)
-        OR ?4 IS NOT NULL AND r.expires < r.written + ?4)
-      ORDER BY h.id LIMIT ?5
-      """, .integer(cursor), .text(dataClass),
-      retention.longestSeconds.map { .integer($0 * 1000) } ?? .null,
-      retention.shortestSeconds.map { .integer($0 * 1000) } ?? .null, .integer(Int64(limit)),
+      SELECT collection, key, written, expires FROM record
+      WHERE home = ? AND (collection, key) > (?, ?) ORDER BY collection, key LIMIT ?
+      """, .integer(home), .text(cursor.collection), .blob(cursor.key), .integer(Int64(limit)),
       as: { row in
         (
-          home: row.integer(0), collection: row.text(1), key: row.blob(2), written: row.integer(3),
-          expires: row.integerIfPresent(4), isCopying: row.integer(5) != 0
+          collection: row.text(0), key: row.blob(1), written: row.integer(2),
+          expires: row.integerIfPresent(3)
         )
       })
     for row in rows {
       let expires = fitted(row.expires, written: row.written, retention)
       if expires != row.expires {
-        try set(expires: expires, home: row.home, row.collection, row.key)
-        if row.isCopying { try note(home: row.home, collection: row.collection, key: row.key) }
+        try set(expires: expires, home: home, row.collection, row.key)
+        if isCopying { try note(home: home, collection: row.collection, key: row.key) }
       }
     }
-    try connection.run(
-      "UPDATE law_retention SET fitted = ? WHERE class = ?",
-      rows.count == limit ? .integer(rows[rows.count - 1].home) : .null, .text(dataClass))
-    return true
+    if let last = rows.last {
+      cursor.collection = last.collection
+      cursor.key = last.key
+    }
+    return rows.count
   }
 
   // MARK: What is held
@@ -224,13 +271,17 @@ extension ShardWriter {
     guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial,
       row.hasRecords
     else { return refusal(.moved) }
+    try put(HomeHold(name: name, until: until), on: row.id)
+    return nil
+  }
+
+  func put(_ hold: HomeHold, on home: Int64) throws {
     try connection.run(
       """
       INSERT INTO hold (home, name, until) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET until = excluded.until
-      """, .integer(row.id), .text(name), until.map(SQLValue.integer) ?? .null)
-    try countHolds(row.id)
-    return nil
+      """, .integer(home), .text(hold.name), hold.until.map(SQLValue.integer) ?? .null)
+    try countHolds(home)
   }
 
   /// Ends a legal hold; there may be none.

@@ -170,9 +170,10 @@ package final class ShardWriter: CommitContext {
   }
 
   /// Whether a policy is the one that shard and directory have.
-  func isInForce(_ reference: LawReference) -> Bool {
-    stamp == reference && generationInForce == stamp.generation
-  }
+  func isInForce(_ reference: LawReference) -> Bool { stamp == reference && isStampInForce }
+
+  /// Whether the shard is not behind the directory: what must go and what is held is decided by the law in force.
+  var isStampInForce: Bool { generationInForce == stamp.generation }
 
   func permits(profile: String, dataClass: String) -> Bool {
     let key = VerdictKey(dataClass: dataClass, profile: profile)
