@@ -48,6 +48,8 @@ public struct RouterError: Error, Sendable {
     public static let unserved = Code("unserved")
     /// The home became illegal: reads and deletions go on, writes are refused.
     public static let barred = Code("barred")
+    /// The policy does not allow this process, where it runs, to read or write the data.
+    public static let processingRefused = Code("processingRefused")
 
     // Users and placements.
 

@@ -20,8 +20,15 @@ struct DeploymentOptions: ParsableArguments {
       "A region that this machine carries; may be repeated. By default all.", valueName: "region"))
   var carried: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "The country in which this process runs, for policies that say where data is processed; by default"
+        + " the environment's DOMICILE_LOCATION.", valueName: "country"))
+  var location: String?
+
   var routerOptions: RouterOptions {
     var options = RouterOptions()
+    options.location = location ?? ProcessInfo.processInfo.environment["DOMICILE_LOCATION"]
     // A command is over before there is anything to sweep; “domicile sweep” does it on purpose.
     options.sweepInterval = nil
     options.hashKey = keyFile.map(HashKeySource.file(path:))
@@ -92,7 +99,7 @@ struct RegionsOptions: ParsableArguments {
   /// Reads a policy; what is wrong with it is printed, each problem with its place.
   static func policy(folder: String, json: Bool = false) throws -> ResidencyPolicy {
     do throws(PolicyError) {
-      return try ResidencyPolicy(folder: folder)
+      return try ResidencyPolicy(folder: folder, on: .today)
     } catch {
       if json, error.code == .invalid {
         let problems = error.problems.map {
@@ -204,7 +211,8 @@ extension ExitCode {
 extension RouterError {
   var exitCode: ExitCode {
     switch code {
-    case .refused, .unplaceable, .unserved, .barred, .lifetimeRefused: .refused
+    case .refused, .unplaceable, .unserved, .barred, .processingRefused, .lifetimeRefused:
+      .refused
     case .notFound: .notFound
     case .outcomeUnknown: .outcomeUnknown
     case .elsewhere: .elsewhere
@@ -213,4 +221,9 @@ extension RouterError {
     default: .failure
     }
   }
+}
+
+extension PolicyDay {
+  /// Today, in UTC, by the machine's clock.
+  static var today: PolicyDay { PolicyDay(secondsSince1970: Date().timeIntervalSince1970) }
 }

@@ -9,7 +9,8 @@ final class DirectoryReader {
   private let selectUser: Statement
   private let selectPolicy: Statement
 
-  private static let columns = "u.id, u.owner, u.alias, u.tags, u.profile, u.erasing"
+  private static let columns =
+    "u.id, u.owner, u.alias, u.tags, u.profile, u.erasing, u.erasure_due IS NOT NULL OR u.erasure_lease IS NOT NULL"
   private static let joined = """
     , p.class, s.name, p.serial, p.state
     FROM user u LEFT JOIN placement p ON p.user = u.id LEFT JOIN shard s ON s.id = p.shard
@@ -21,18 +22,19 @@ final class DirectoryReader {
       "SELECT \(Self.columns)\(Self.joined) WHERE u.owner = ? ORDER BY p.class")
     selectPolicy = try connection.prepare(
       """
-      SELECT p.generation, p.digest, p.applied
+      SELECT p.generation, p.digest, p.applied, p.day
       FROM directory d JOIN policy p ON p.generation = d.generation
       """)
   }
 
-  func inForce() throws(SQLiteError) -> (LawReference, Date)? {
+  func inForce() throws(SQLiteError) -> (LawReference, applied: Date, day: PolicyDay)? {
     defer { selectPolicy.reset() }
     guard try selectPolicy.step() else { return nil }
     return (
       LawReference(
         generation: selectPolicy.integer(0), digest: PolicyDigest(bytes: selectPolicy.blob(1))),
-      Date(milliseconds: selectPolicy.integer(2))
+      Date(milliseconds: selectPolicy.integer(2)),
+      PolicyDay(number: Int(selectPolicy.integer(3)))
     )
   }
 
@@ -59,18 +61,19 @@ final class DirectoryReader {
     while try rows.step() {
       let id = rows.integer(0)
       var placements = entries.last?.id == id ? entries.removeLast().placements : []
-      if !rows.isNull(6) {
-        guard let state = Placement.State(rawValue: rows.text(9)) else { throw unreadable(id) }
+      if !rows.isNull(7) {
+        guard let state = Placement.State(rawValue: rows.text(10)) else { throw unreadable(id) }
         placements.append(
           Placement(
-            dataClass: rows.text(6), shard: rows.text(7), serial: rows.integer(8), state: state))
+            dataClass: rows.text(7), shard: rows.text(8), serial: rows.integer(9), state: state))
       }
       guard let owner = OwnerKey(bytes: rows.blob(1)), let profile = ResidencyProfile(rows.text(4))
       else { throw unreadable(id) }
       entries.append(
         UserEntry(
           id: id, owner: owner, alias: OwnerAlias(bytes: rows.blob(2)), tags: rows.integer(3),
-          profile: profile, isErasing: !rows.isNull(5), placements: placements))
+          profile: profile, isErasing: !rows.isNull(5), hasErasureTime: rows.integer(6) != 0,
+          placements: placements))
     }
     return entries
   }

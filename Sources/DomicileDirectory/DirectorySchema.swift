@@ -56,9 +56,10 @@ enum DirectorySchema {
     ) STRICT, WITHOUT ROWID;
     """
 
-  /// What format 2 adds: erasures, tombstones and legal holds. A check of a column cannot be altered, so the table of
+  /// What format 2 adds: phases of policies, erasures, tombstones and legal holds. A check of a column cannot be altered, so the table of
   /// placements is made anew.
   private static let secondFormat = """
+    ALTER TABLE policy ADD COLUMN day INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE user ADD COLUMN erasing INTEGER;
     ALTER TABLE user ADD COLUMN erasure_due INTEGER;
     ALTER TABLE user ADD COLUMN erasure_lease INTEGER;

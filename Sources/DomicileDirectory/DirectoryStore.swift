@@ -88,6 +88,9 @@ package protocol DirectoryStore: Sendable {
   /// Users whose erasure somebody began and did not finish, or waits for what was held and may go now.
   func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey]
 
+  /// How many erasures go on.
+  func leasedErasures() throws(StorageError) -> Int
+
   // Legal holds.
 
   /// Notes a legal hold on classes of a user's data, or changes the one of that name; nil if there is no such user.
@@ -116,5 +119,6 @@ package protocol DirectoryStore: Sendable {
   /// Brings all that was deleted before this call out of the file and its WAL; the state at the deadline.
   func purge(by deadline: ContinuousClock.Instant) async -> PurgeState
   var purgeState: PurgeState { get }
+  var purgeProblem: StorageError? { get }
   func close() async
 }

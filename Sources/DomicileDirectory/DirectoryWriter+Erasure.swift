@@ -17,7 +17,7 @@ extension DirectoryWriter {
     else { return nil }
     // Who is being erased stays so, whatever is asked for of the classes.
     let isWholeUser = dataClasses == nil || user.isErasing
-    let homes = try connection.rows(
+    var homes = try connection.rows(
       "SELECT class, shard, state = 'erasing' FROM placement WHERE user = ? ORDER BY class",
       .integer(user.id),
       as: { (dataClass: $0.text(0), shard: $0.integer(1), isErasing: $0.integer(2) != 0) }
@@ -25,8 +25,11 @@ extension DirectoryWriter {
     if let alias {
       // Whoever goes on with an erasure must not begin one: the user may have been erased and admitted anew.
       guard user.alias == alias, user.isErasing || homes.contains(where: \.isErasing) else {
+        try forgetEndedErasure(of: user.id)
         return nil
       }
+      // Nor one of a class that was erased meanwhile, and placed anew.
+      if !user.isErasing { homes.removeAll { !$0.isErasing } }
     }
     let token = try nextSerial()
     for home in homes {
@@ -42,6 +45,14 @@ extension DirectoryWriter {
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
       }, holds: try holds(on: user.id, at: time))
+  }
+
+  private func forgetEndedErasure(of user: Int64) throws {
+    try connection.run(
+      """
+      UPDATE user SET erasure_due = NULL, erasure_lease = NULL WHERE id = ?1 AND erasing IS NULL
+        AND NOT EXISTS (SELECT 1 FROM placement WHERE user = ?1 AND state = 'erasing')
+      """, .integer(user))
   }
 
   private static func leaseEnd(from time: Date) -> Int64 {
@@ -103,7 +114,8 @@ extension DirectoryWriter {
       guard isAlone else { return nil }
       let isOver = held.isEmpty
       try connection.run(
-        "UPDATE user SET erasure_due = ?, erasure_lease = NULL WHERE id = ?",
+        // What is there already came since this run began: something that was held may go.
+        "UPDATE user SET erasure_due = coalesce(erasure_due, ?), erasure_lease = NULL WHERE id = ?",
         isOver ? .null : due.map { .integer($0.milliseconds) } ?? .null, .integer(plan.userID))
     }
     return nil
@@ -122,6 +134,21 @@ extension DirectoryWriter {
         .integer(hold.placed.milliseconds),
         hold.until.map { .integer($0.milliseconds) } ?? .null)
     }
+    try wakeErasure(of: owner)
+  }
+
+  /// Has an erasure looked at again that a hold may have stopped, and may not any more.
+  private func wakeErasure(of owner: OwnerKey) throws {
+    try connection.run(
+      """
+      UPDATE user SET erasure_due = 0 WHERE owner = ? AND (erasing IS NOT NULL OR EXISTS (
+        SELECT 1 FROM placement WHERE placement.user = user.id AND state = 'erasing'))
+      """, .blob(owner.bytes))
+  }
+
+  /// Has all erasures looked at again that wait for the end of what the policy holds.
+  func wakeErasures() throws {
+    try connection.run("UPDATE user SET erasure_due = 0 WHERE erasure_due IS NOT NULL")
   }
 
   /// Notes that a legal hold has ended, before the shards are told; whether there was one of that name.
@@ -139,12 +166,7 @@ extension DirectoryWriter {
       "DELETE FROM hold WHERE name = ? AND user = (SELECT id FROM user WHERE owner = ?)",
       .text(name), .blob(owner.bytes))
     let wasThere = connection.changes > 0
-    // An erasure that the hold stopped may go on.
-    try connection.run(
-      """
-      UPDATE user SET erasure_due = 0 WHERE owner = ? AND (erasing IS NOT NULL OR EXISTS (
-        SELECT 1 FROM placement WHERE placement.user = user.id AND state = 'erasing'))
-      """, .blob(owner.bytes))
+    try wakeErasure(of: owner)
     return wasThere
   }
 }

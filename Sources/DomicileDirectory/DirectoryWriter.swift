@@ -7,6 +7,8 @@ import Foundation
 package final class DirectoryWriter: CommitContext {
   package let connection: Connection
   private var inForce = LawReference(generation: 0, digest: PolicyDigest(bytes: []))
+  /// Of the policy in force, which says its phase.
+  private var day = PolicyDay(number: 0)
   /// By name; read once a batch, and changed with the rows.
   private var shards: [String: Shard] = [:]
   private(set) var shardNames: [Int64: String] = [:]
@@ -54,9 +56,17 @@ package final class DirectoryWriter: CommitContext {
 
   package func beginBatch() throws(SQLiteError) {
     let current = try connection.rows(
-      "SELECT p.generation, p.digest FROM directory d JOIN policy p ON p.generation = d.generation",
-      as: { LawReference(generation: $0.integer(0), digest: PolicyDigest(bytes: $0.blob(1))) })
-    inForce = current.first ?? LawReference(generation: 0, digest: PolicyDigest(bytes: []))
+      """
+      SELECT p.generation, p.digest, p.day FROM directory d JOIN policy p ON p.generation = d.generation
+      """,
+      as: { row in
+        (
+          LawReference(generation: row.integer(0), digest: PolicyDigest(bytes: row.blob(1))),
+          PolicyDay(number: Int(row.integer(2)))
+        )
+      })
+    inForce = current.first?.0 ?? LawReference(generation: 0, digest: PolicyDigest(bytes: []))
+    day = current.first?.1 ?? PolicyDay(number: 0)
     try readShards()
   }
 
@@ -88,9 +98,13 @@ package final class DirectoryWriter: CommitContext {
   // MARK: Policies
 
   func apply(_ policy: ResidencyPolicy, at time: Date) throws -> LawReference {
-    if policy.digest == inForce.digest { return inForce }
+    // The same, in the same phase or an earlier one: a phase that has ended is over.
+    if policy.digest == inForce.digest, policy.phase.start.map({ $0 <= day }) ?? true {
+      return inForce
+    }
     try changeCollections(to: policy)
     try changeShards(to: policy.topology)
+    try wakeErasures()
     let reference = LawReference(generation: try nextSerial(), digest: policy.digest)
     for (path, text) in policy.files.texts {
       try connection.run(
@@ -98,10 +112,12 @@ package final class DirectoryWriter: CommitContext {
         .blob(policy.digest.bytes), .text(path), .text(text))
     }
     try connection.run(
-      "INSERT INTO policy (generation, digest, applied) VALUES (?, ?, ?)",
-      .integer(reference.generation), .blob(policy.digest.bytes), .integer(time.milliseconds))
+      "INSERT INTO policy (generation, digest, applied, day) VALUES (?, ?, ?, ?)",
+      .integer(reference.generation), .blob(policy.digest.bytes), .integer(time.milliseconds),
+      .integer(Int64(policy.day.number)))
     try connection.run("UPDATE directory SET generation = ?", .integer(reference.generation))
     inForce = reference
+    day = policy.day
     return reference
   }
 

@@ -27,6 +27,8 @@ package struct UserEntry: Sendable {
   package let profile: ResidencyProfile
   /// Whether the user, and not only some class, is being erased.
   package let isErasing: Bool
+  /// Whether it is known when an erasure of the user or a class goes on.
+  package let hasErasureTime: Bool
   /// By class.
   package let placements: [Placement]
 
@@ -45,6 +47,8 @@ package struct AppliedPolicy: Sendable {
   package let reference: LawReference
   package let files: RegionFiles
   package let applied: Date
+  /// The day on which it was applied, or a later one that had been seen before: it says which phase is in force.
+  package let day: PolicyDay
 }
 
 /// A shard as the directory knows it.

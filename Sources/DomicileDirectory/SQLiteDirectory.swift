@@ -103,7 +103,7 @@ package final class SQLiteDirectory: DirectoryStore {
   package func policyInForce() throws(StorageError) -> AppliedPolicy {
     try readers.read { reader in
       try reader.connection.snapshot {
-        guard let (reference, applied) = try reader.inForce() else {
+        guard let (reference, applied, day) = try reader.inForce() else {
           throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
         }
         let texts = try reader.connection.rows(
@@ -115,14 +115,14 @@ package final class SQLiteDirectory: DirectoryStore {
             .corrupt,
             "The texts of the policy in force do not have its digest. Restore the directory.")
         }
-        return AppliedPolicy(reference: reference, files: files, applied: applied)
+        return AppliedPolicy(reference: reference, files: files, applied: applied, day: day)
       }
     }
   }
 
   package func reference() throws(StorageError) -> LawReference {
     try readers.read { reader in
-      guard let (reference, _) = try reader.inForce() else {
+      guard let (reference, _, _) = try reader.inForce() else {
         throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
       }
       return reference
@@ -238,6 +238,14 @@ package final class SQLiteDirectory: DirectoryStore {
     }.compactMap(\.self)
   }
 
+  package func leasedErasures() throws(StorageError) -> Int {
+    try readers.read { reader in
+      Int(
+        try reader.connection.integer(
+          "SELECT count(*) FROM user WHERE erasure_lease IS NOT NULL") ?? 0)
+    }
+  }
+
   package func addHold(
     _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> UserEntry? {
@@ -287,6 +295,8 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package var purgeState: PurgeState { commits.purgeState }
+
+  package var purgeProblem: StorageError? { commits.purgeProblem }
 
   package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
     try commits.searchRemnants()

@@ -61,7 +61,7 @@ public struct Geography: Sendable {
         throw PolicyProblem(
           file: groupTable.file, line: row.line, message: unknownCountry(row.fields[code]))
       }
-      guard name.utf8.count > 1, name.utf8.allSatisfy({ isGroupByte($0) }),
+      guard isGroupName(name),
         self.number(ofCode: name) == nil
       else {
         throw PolicyProblem(
@@ -147,6 +147,8 @@ public struct Geography: Sendable {
     groups[name] ?? number(ofCode: name).map { IndexSet256([$0]) }
   }
 
+  mutating func keep(_ countries: IndexSet256, as group: String) { groups[group] = countries }
+
   /// A message about a country that does not exist.
   func unknownCountry(_ text: String) -> String {
     "unknown country “\(text)”; \(countryHint(text))"
@@ -179,7 +181,11 @@ public struct Geography: Sendable {
   func codes(_ set: IndexSet256) -> [CountryCode] { set.members.map { countries[$0].code } }
 }
 
-private func isGroupByte(_ byte: UInt8) -> Bool {
-  byte == UInt8(ascii: "-") || byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-    || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+/// Whether `text` can name a group: two or more of A-Z, 0-9 and “-”.
+func isGroupName(_ text: String) -> Bool {
+  text.utf8.count > 1
+    && text.utf8.allSatisfy { byte in
+      byte == UInt8(ascii: "-") || byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+        || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+    }
 }

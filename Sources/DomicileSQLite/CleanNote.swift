@@ -87,8 +87,11 @@ struct CleanNote: Equatable {
   func matches(_ now: FileState) -> Bool {
     switch state {
     case .clean:
-      // A power cut may have taken the latest time of a change along, never a change that was synced.
-      now.inode == file.inode && now.bytes == file.bytes && now.changed <= file.changed
+      // To the nanosecond, also after a power cut that took the latest change along, or a clock that was set.
+      now.isSameFile(as: file)
+    case .copying where file.walSalts == 0:
+      // An empty WAL that nobody had written to, of which there is nothing to tell.
+      now.isSameFile(as: file)
     case .copying:
       // That checkpoint has changed the file. If the WAL is the same and no further copied, then whatever else was
       // copied of it since is copied again, by us.

@@ -169,12 +169,12 @@ package final class Connection {
     return try statement.step() ? statement.text(0) : nil
   }
 
-  /// The first column of the first row as an integer; nil if there is no row.
+  /// The first column of the first row as an integer; nil if there is no row, or for NULL.
   package func integer(_ sql: String, _ values: SQLValue...) throws(SQLiteError) -> Int64? {
     let statement = try prepare(sql)
     defer { statement.reset() }
     try statement.bind(values)
-    return try statement.step() ? statement.integer(0) : nil
+    return try statement.step() ? statement.integerIfPresent(0) : nil
   }
 
   /// The number of rows that the last statement changed.

@@ -27,11 +27,10 @@ import Testing
       DELETE FROM change
       """)
     // A note that the file is as Domicile left it, which it is not.
-    let attributes = try FileManager.default.attributesOfItem(
-      atPath: try workspace.file(Workspace.mumbai))
-    let inode = try #require(attributes[.systemFileNumber] as? NSNumber)
-    let bytes = try #require(attributes[.size] as? NSNumber)
-    let note = "clean \(inode) \(bytes) 9000000000000000000 0 0"
+    var status = stat()
+    #expect(unsafe lstat(try workspace.file(Workspace.mumbai), &status) == 0)
+    let changed = status.st_ctim.tv_sec * 1_000_000_000 + status.st_ctim.tv_nsec
+    let note = "clean \(status.st_ino) \(status.st_size) \(changed) 0 0"
     try workspace.write(
       note.padding(toLength: 95, withPad: " ", startingAt: 0) + "\n",
       to: "\(Workspace.mumbai)-main")

@@ -84,7 +84,7 @@ import Testing
     expect(
       try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
       output: """
-        done: 2 records erased, 12 bytes
+        done: 2 records erased, 12 bytes; 1 record held
         class     collection  region  country  shard     records  bytes
         messages  all         mumbai  IN       mumbai-1        2     12
         payments  all         mumbai  IN       mumbai-1        0      0
@@ -101,12 +101,40 @@ import Testing
     #expect(place.contains("payments  mumbai  IN       mumbai-1  erasing\n"))
     expect(
       try await workspace.domicile("get ida receipts r --data data"),
-      error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+      error:
+        "notFound: This user is being erased, or was but for what must be kept: nothing can be read or written any more.\n",
+      exitCode: 4)
     expect(
       try await workspace.domicile("admit ida --residence IN --data data"),
       error:
         "erasing: This user's data is being erased; nothing was written. Admit again when that is done.\n",
       exitCode: 1)
+  }
+
+  @Test func `what would stay is said before anything is erased`() async throws {
+    let workspace = try await Workspace.withIda(.keepingPayments)
+    _ = try await workspace.domicile(
+      "hold add ida case/1 --class messages --reason R --until 2099-12-31 --data data")
+    expect(
+      try await workspace.domicile("erase ida --data data"),
+      error: """
+        notConfirmed: Nothing was erased. With --yes this would go, for good:
+          all records of the class messages in mumbai (IN), mumbai-1
+          all records of the class payments in mumbai (IN), mumbai-1
+          but not what the legal hold “case/1” keeps, of messages, until 2100-01-01T00:00:00Z
+          but not what the policy keeps (payments: shortest 5y (policy.yaml:9)); until that has gone the class can be \
+        neither read nor placed anew
+          the user, whom nobody can find by id afterwards
+
+        """, exitCode: 64)
+    expect(
+      try await workspace.domicile("erase ida --collection receipts --data data"),
+      error: """
+        notConfirmed: Nothing was erased. With --yes this would go, for good:
+          all records of the collection receipts in mumbai (IN), mumbai-1
+          but not what the policy keeps (payments: shortest 5y (policy.yaml:9))
+
+        """, exitCode: 64)
   }
 
   @Test func `a record that the policy keeps is neither deleted nor replaced`() async throws {
@@ -124,7 +152,7 @@ import Testing
       try await workspace.domicile("erase ida --collection receipts --yes --data data")
         .maskingReceipt,
       output: """
-        done: 0 records erased, 0 bytes
+        done: 0 records erased, 0 bytes; 1 record held
         class     collection  region  country  shard     records  bytes
         payments  receipts    mumbai  IN       mumbai-1        0      0
         held: 1 record of payments in mumbai-1 by payments: shortest 5y (policy.yaml:9), until TIME
@@ -177,7 +205,7 @@ import Testing
           [
             "place": "mumbai-1",
             "reason":
-              "Somebody reads an older state of the file; the purge is tried again until it is done.",
+              "Somebody reads an older state of the file. The purge is tried again until it is done.",
           ]
         ])
       // It can no longer be read all the same.
@@ -190,6 +218,7 @@ import Testing
           shard     region  records  state
           mumbai-1  mumbai        0  purge pending
           purge pending: Somebody reads an older state of the file. Let them finish; an open router goes on by itself, else repeat the command.
+          1 erasure goes on: whoever began it has a minute to end it. Repeat the command after that.
 
           """, exitCode: 5)
     }

@@ -6,7 +6,7 @@ extension Mistake {
   {
     usage(
       "\(command) ",
-      "\(command) \(arguments)[--data <folder>] [--key-file <file>] [--carry <region> ...] [--json]\(options)"
+      "\(command) \(arguments)[--data <folder>] [--key-file <file>] [--carry <region> ...] [--location <country>] [--json]\(options)"
     )
   }
   fileprivate static let erase = synopsis(
@@ -78,9 +78,12 @@ extension Mistake {
       "erase ida --collection inbox --prefix a/ --json",
       """
       notConfirmed: Nothing was erased. With --yes this would go, for good:
-        the records of the collection inbox with that prefix in mumbai (IN), mumbai-1
+        the records of the collection inbox whose keys begin with “a/” in mumbai (IN), mumbai-1
 
       """, 64),
+    Mistake(
+      ["erase", "ida", "--collection", "inbox", "--prefix", "", "--yes"],
+      "Error: --prefix is empty. Leave it out to erase the whole collection.\n\(Mistake.erase)", 64),
     Mistake(
       "erase ben --class payments",
       """

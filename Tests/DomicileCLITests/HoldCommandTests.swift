@@ -34,7 +34,7 @@ import Testing
     expect(
       try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
       output: """
-        done: 0 records erased, 0 bytes
+        done: 0 records erased, 0 bytes; 3 records held
         class     collection  region  country  shard     records  bytes
         messages  all         mumbai  IN       mumbai-1        0      0
         payments  all         mumbai  IN       mumbai-1        0      0

@@ -288,7 +288,7 @@ import Testing
         invalidPolicy: The policy is not valid: 3 problems.
           next/policy.yaml:13:16: unknown country or group “EUU”; did you mean “EU”?
           next/policy.yaml:20:5: unknown key “stor”; did you mean “store”?
-          next/policy.yaml:17:5: a rule needs “store” or “prefer”
+          next/policy.yaml:17:5: a rule needs “store”, “copy”, “process” or “prefer”
 
         """, exitCode: 1)
     #expect(try !workspace.exists("new"))

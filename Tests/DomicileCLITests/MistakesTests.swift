@@ -30,13 +30,11 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     """
   }
 
-  private static let deployment = "[--data <folder>] [--key-file <file>] [--carry <region> ...]"
+  private static let deployment =
+    "[--data <folder>] [--key-file <file>] [--carry <region> ...] [--location <country>]"
 
   static let root = usage("", "<subcommand>")
-  static let put = usage(
-    "put ",
-    "put <user> <collection> <key> <value> \(deployment) [--label <name=value> ...]"
-      + " [--expires-after <time>] [--never-expires] [--if-absent] [--if-version <version>]")
+  static let put = usage("put ", "put [<options>] <user> <collection> <key> <value>")
   static let get = usage("get ", "get <user> <collection> <key> \(deployment) [--json]")
   static let list = usage("list ", "list [<options>] <user> <collection>")
   static let whereabouts = usage("where ", "where <user> \(deployment) [--json]")

@@ -65,6 +65,7 @@ import Testing
     #expect(
       keys(verdict) == [
         "alternatives", "attributes", "conflict", "country", "dataClass", "digest",
+        "isProcessing",
         "legalCountries", "outcome", "region", "residence", "rules",
       ])
     let rules = (verdict as? [String: Any])?["rules"]

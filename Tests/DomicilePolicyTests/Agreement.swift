@@ -71,6 +71,14 @@ struct Agreement {
         return "\(subject.description) in \(region.name): compiled says \(permits)"
       }
     }
+    let processing = naive.processCountries(subject.user, dataClass: subject.dataClass)
+    for (number, country) in naive.countries.sorted().enumerated() {
+      let permits = compiled.permitsProcessing(
+        subject.compiled, dataClass: subject.number, in: number)
+      if permits != processing.contains(country) {
+        return "\(subject.description) processed in \(country): compiled says \(permits)"
+      }
+    }
     for (shard, law) in shards {
       let permits = law.permits(subject.profile, dataClass: subject.dataClass)
       let accepts = shard.accepts.contains(subject.user.residence)
@@ -114,8 +122,8 @@ struct Agreement {
   /// which is a constraint like any other where it applies, and none where it does not: the question is what
   /// conflicts, not what another policy would say.
   private func irreducible(_ verdict: Verdict, _ subject: Subject) -> String? {
-    let names = verdict.conflict.map(\.name)
-    let cited = subject.constraints.filter { names.contains($0.name) }
+    let names = verdict.conflict.map(key)
+    let cited = subject.constraints.filter { names.contains($0.key) }
     if cited.count != names.count {
       return "\(subject.description): cites \(names), which do not bind"
     }
@@ -133,18 +141,23 @@ struct Agreement {
         : naive.legalRegions(under: constraints).isEmpty
     }
     if !leavesNothing(cited) { return "\(subject.description): \(names) do not conflict" }
-    for dropped in cited where leavesNothing(cited.filter { $0.name != dropped.name }) {
-      return "\(subject.description): of \(names), \(dropped.name) can be dropped"
+    for dropped in cited where leavesNothing(cited.filter { $0.key != dropped.key }) {
+      return "\(subject.description): of \(names), \(dropped.key) can be dropped"
     }
     return nil
+  }
+
+  /// As ``NaivePolicy/Constraint/key``.
+  private func key(_ citation: Verdict.Citation) -> String {
+    citation.demand.hasPrefix("demands a copy") ? "\(citation.name)/copy" : citation.name
   }
 
   /// A refused region is forbidden by exactly the constraints that the verdict names.
   private func refusal(_ verdict: Verdict, region name: String, _ subject: Subject) -> String? {
     guard verdict.outcome == .refused, let region = naive.regions.first(where: { $0.name == name })
     else { return nil }
-    let forbidding = subject.constraints.filter { !$0.permits(region) }.map(\.name)
-    guard verdict.rules.map(\.name) == forbidding,
+    let forbidding = subject.constraints.filter { !$0.permits(region) }.map(\.key)
+    guard verdict.rules.map(key) == forbidding,
       verdict.conflict == Array(verdict.rules.prefix(1))
     else {
       return "\(subject.description) in \(name): \(verdict.rules.map(\.name)), not \(forbidding)"

@@ -182,7 +182,7 @@ extension Mistake {
       "a rule that says nothing",
       "    classes: payments\n    store: IN\n", becomes: "",
       says: """
-        policy.yaml:26:5: a rule needs “store” or “prefer”
+        policy.yaml:26:5: a rule needs “store”, “copy”, “process” or “prefer”
         """),
     .inPolicy(
       "a tab",

@@ -13,14 +13,85 @@ extension Mistake {
       "    store: RU\n", becomes: "    stor: RU\n",
       says: """
         policy.yaml:24:5: unknown key “stor”; did you mean “store”?
-        policy.yaml:22:5: a rule needs “store” or “prefer”
+        policy.yaml:22:5: a rule needs “store”, “copy”, “process” or “prefer”
         """),
     .inPolicy(
       "a key of a later version",
-      "store: IN\n", becomes: "store: IN\n    from: 2018-05-25\n",
+      "store: IN\n", becomes: "store: IN\n    forbid: US\n",
       says: """
-        policy.yaml:30:5: unknown key “from”; known: classes, name, prefer, reason, \
-        residents, source, store, unless
+        policy.yaml:30:5: unknown key “forbid”; 15 are known
+        """),
+    .inPolicy(
+      "a day that there is not",
+      "store: IN\n", becomes: "store: IN\n    from: 2027-02-29\n    until: 2028-2-1\n",
+      says: """
+        policy.yaml:30:11: “2027-02-29” is no day; write YYYY-MM-DD
+        policy.yaml:31:12: “2028-2-1” is no day; write YYYY-MM-DD
+        """),
+    .inPolicy(
+      "a rule that ends before it begins",
+      "store: IN\n", becomes: "store: IN\n    from: 2027-01-02\n    until: 2027-01-01\n",
+      says: """
+        policy.yaml:31:12: “until” (2027-01-01) is before “from” (2027-01-02)
+        """),
+    .inPolicy(
+      "a review on no day and a mark that is neither true nor false",
+      "store: IN\n", becomes: "store: IN\n    review: soon\n    unverified: yes\n",
+      says: """
+        policy.yaml:30:13: “soon” is no day; write YYYY-MM-DD
+        policy.yaml:31:17: “yes” is neither “true” nor “false”
+        """),
+    .inPolicy(
+      "an assumption that nobody has declared",
+      "store: IN\n", becomes: "store: IN\n    when: large-handler\n",
+      says: """
+        policy.yaml:30:11: unknown assumption “large-handler”; none is known
+        """),
+    .inPolicy(
+      "assumptions that are not",
+      "policy: small", becomes: "policy: small\nassume: {Large: true, small: no}",
+      says: """
+        policy.yaml:2:10: “Large” is no name for an assumption: 1 to 63 of the lower-case letters a-z, digits and “-”
+        policy.yaml:2:30: “no” is neither “true” nor “false”
+        """),
+    .inPolicy(
+      "a certified copy",
+      "store: IN\n", becomes: "copy: {countries: IN, certified: X}\n",
+      says: """
+        policy.yaml:29:27: unknown key “certified”; known: countries, except, from, until
+        policy.yaml:29:11: this needs a condition: “except”, “from”, “until”; without one, name the countries in \
+        the list itself
+        """),
+    .inPolicy(
+      "a group that contains itself",
+      "policy: small",
+      becomes: "policy: small\ngroups: {ONE: [TWO, DE], TWO: THREE, THREE: [IN, ONE]}",
+      says: """
+        policy.yaml:2:50: the group “ONE” contains itself
+        """),
+    .inPolicy(
+      "groups with wrong names",
+      "policy: small", becomes: "policy: small\ngroups: {DE: FR, EEA: FR, mine: FR, OURS: [Fr]}",
+      says: """
+        policy.yaml:2:10: “DE” is no name for a group of the policy: two or more of A-Z, 0-9 and “-”, and neither a \
+        country's code nor a group in facts/groups.csv
+        policy.yaml:2:18: “EEA” is no name for a group of the policy: two or more of A-Z, 0-9 and “-”, and neither a \
+        country's code nor a group in facts/groups.csv
+        policy.yaml:2:27: “mine” is no name for a group of the policy: two or more of A-Z, 0-9 and “-”, and neither a \
+        country's code nor a group in facts/groups.csv
+        policy.yaml:2:44: unknown country or group “Fr”; did you mean “FR”?
+        """),
+    .inPolicy(
+      "files that may not be included",
+      "policy: small",
+      becomes:
+        "policy: small\ninclude: [../a.yaml, /etc/passwd, rules/../a.yaml, rules/none.yaml, a.yaml]",
+      says: """
+        policy.yaml:2:11: “../a.yaml” cannot be included: only files “rules/NAME.yaml” can
+        policy.yaml:2:22: “/etc/passwd” cannot be included: only files “rules/NAME.yaml” can
+        policy.yaml:2:35: “rules/../a.yaml” cannot be included: only files “rules/NAME.yaml” can
+        policy.yaml:2:52: there is no “rules/none.yaml”; none is known
+        policy.yaml:2:69: “a.yaml” cannot be included: only files “rules/NAME.yaml” can
         """),
     .inPolicy(
       "a key twice",
@@ -39,12 +110,11 @@ extension Mistake {
       "a merge key",
       "rules:\n", becomes: "rules:\n  - <<: {name: a, reason: b, residents: IN, store: IN}\n",
       says: """
-        policy.yaml:15:5: unknown key “<<”; known: classes, name, prefer, reason, \
-        residents, source, store, unless
+        policy.yaml:15:5: unknown key “<<”; 15 are known
         policy.yaml:15:5: the key “name” is missing
         policy.yaml:15:5: the key “reason” is missing
         policy.yaml:15:5: the key “residents” is missing
-        policy.yaml:15:5: a rule needs “store” or “prefer”
+        policy.yaml:15:5: a rule needs “store”, “copy”, “process” or “prefer”
         """),
     .inPolicy(
       "no name",
@@ -166,13 +236,14 @@ extension Mistake {
       "countries without a certification",
       "store: RU", becomes: "store: {countries: [US]}",
       says: """
-        policy.yaml:24:12: the key “certified” is missing
+        policy.yaml:24:12: this needs a condition: “certified”, “except”, “from”, “until”; without one, name the \
+        countries in the list itself
         """),
     .inPolicy(
       "a wrong key beside a certification",
       "store: RU", becomes: "store: {country: US, certified: X}",
       says: """
-        policy.yaml:24:13: unknown key “country”; known: certified, countries
+        policy.yaml:24:13: unknown key “country”; known: certified, countries, except, from, until
         policy.yaml:24:12: the key “countries” is missing
         """),
     .inPolicy(

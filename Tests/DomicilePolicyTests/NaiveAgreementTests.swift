@@ -25,7 +25,8 @@ import Testing
       await Task.yield()
       let random = RandomPolicy(seed: seed)
       do {
-        let compiled = try ResidencyPolicy(files: RegionFiles(texts: random.texts))
+        let day = try #require(PolicyDay(random.day))
+        let compiled = try ResidencyPolicy(files: RegionFiles(texts: random.texts), on: day)
         let agreement = Agreement(naive: random.naive, compiled: compiled, seed: seed)
         guard let difference = try agreement.check(everyVerdict: false) else { continue }
         Issue.record("seed \(seed): \(difference)")

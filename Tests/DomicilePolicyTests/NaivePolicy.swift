@@ -6,11 +6,25 @@ struct NaivePolicy {
   struct Entry {
     var countries: Set<String>
     var certified: String?
+    var period = Period()
+  }
+
+  /// The first and the last day on which something holds, as they are written: days in order are texts in order.
+  struct Period {
+    var from: String?
+    var until: String?
+
+    func holds(on day: String) -> Bool {
+      if let from, day < from { return false }
+      if let until, day > until { return false }
+      return true
+    }
   }
 
   struct Exclusion {
     var name: String
     var countries: Set<String>
+    var period = Period()
   }
 
   struct Rule {
@@ -19,6 +33,13 @@ struct NaivePolicy {
     /// Nil: all of them.
     var classes: Set<String>?
     var store: [Entry]?
+    /// Where a copy must be.
+    var copy: [Entry]?
+    /// Where a process may run.
+    var process: [Entry]?
+    /// What must be assumed of the deployment for the rule to match.
+    var when: [String] = []
+    var period = Period()
     /// The rule does not match a user who has this attribute.
     var unless: String?
   }
@@ -52,6 +73,11 @@ struct NaivePolicy {
   var exclusions: [Exclusion] = []
   var rules: [Rule] = []
   var otherwise: [Entry] = []
+  /// Nil: anywhere.
+  var otherwiseProcess: [Entry]?
+  var assumptions: [String: Bool] = [:]
+  /// Today.
+  var day = "2026-01-01"
   var regions: [Region] = []
   var shards: [Shard] = []
 
@@ -61,19 +87,23 @@ struct NaivePolicy {
   enum Constraint {
     case exclusion(Exclusion)
     case store(name: String, [Entry])
+    case copy(name: String, [Entry])
 
     var name: String {
       switch self {
       case .exclusion(let exclusion): exclusion.name
-      case .store(let name, _): name
+      case .store(let name, _), .copy(let name, _): name
       }
     }
+
+    /// A rule may have both parts, which decide by themselves.
+    var key: String { if case .copy = self { "\(name)/copy" } else { name } }
 
     /// Whether it lets data be under the law of `country`, with an operator so certified.
     func permits(_ country: String, certifications: Set<String>) -> Bool {
       switch self {
       case .exclusion(let exclusion): return !exclusion.countries.contains(country)
-      case .store(_, let entries):
+      case .store(_, let entries), .copy(_, let entries):
         return entries.contains { entry in
           guard entry.countries.contains(country) else { return false }
           guard let certified = entry.certified else { return true }
@@ -84,6 +114,8 @@ struct NaivePolicy {
 
     /// "Tested for the region's country and every one of its operator's jurisdictions."
     func permits(_ region: Region) -> Bool {
+      // A copy is where the machine is.
+      if case .copy = self { return permitsSomebody(in: region.country) }
       let certifications = region.operatedBy.certifications
       return permits(region.country, certifications: certifications)
         && region.operatedBy.jurisdictions.allSatisfy {
@@ -95,7 +127,8 @@ struct NaivePolicy {
     func permitsSomebody(in country: String) -> Bool {
       switch self {
       case .exclusion(let exclusion): !exclusion.countries.contains(country)
-      case .store(_, let entries): entries.contains { $0.countries.contains(country) }
+      case .store(_, let entries), .copy(_, let entries):
+        entries.contains { $0.countries.contains(country) }
       }
     }
   }
@@ -104,14 +137,41 @@ struct NaivePolicy {
   /// `store`), minus the exclusions."
   func constraints(on user: User, dataClass: String) -> [Constraint] {
     var stores: [Constraint] = []
-    for rule in rules {
-      guard rule.residents.contains(user.residence) else { continue }
-      if let classes = rule.classes, !classes.contains(dataClass) { continue }
-      if let unless = rule.unless, user.attributes.contains(unless) { continue }
-      if let store = rule.store { stores.append(.store(name: rule.name, store)) }
+    var copies: [Constraint] = []
+    for rule in rules where matches(rule, user, dataClass) {
+      if let store = rule.store { stores.append(.store(name: rule.name, today(store))) }
+      if let copy = rule.copy { copies.append(.copy(name: rule.name, today(copy))) }
     }
-    if stores.isEmpty { stores = [.store(name: "otherwise", otherwise)] }
-    return stores + exclusions.map(Constraint.exclusion)
+    if stores.isEmpty { stores = [.store(name: "otherwise", today(otherwise))] }
+    return stores + copies
+      + exclusions.filter { $0.period.holds(on: day) }.map(Constraint.exclusion)
+  }
+
+  private func matches(_ rule: Rule, _ user: User, _ dataClass: String) -> Bool {
+    guard rule.residents.contains(user.residence), rule.period.holds(on: day) else { return false }
+    if let classes = rule.classes, !classes.contains(dataClass) { return false }
+    if let unless = rule.unless, user.attributes.contains(unless) { return false }
+    return rule.when.allSatisfy { assumptions[$0] == true }
+  }
+
+  private func today(_ entries: [Entry]) -> [Entry] { entries.filter { $0.period.holds(on: day) } }
+
+  /// "`process` likewise, each for itself."
+  func processCountries(_ user: User, dataClass: String) -> Set<String> {
+    var allowed = countries
+    var isRestricted = false
+    for rule in rules where matches(rule, user, dataClass) {
+      guard let process = rule.process else { continue }
+      isRestricted = true
+      allowed.formIntersection(today(process).flatMap(\.countries))
+    }
+    if !isRestricted, let otherwiseProcess {
+      allowed.formIntersection(today(otherwiseProcess).flatMap(\.countries))
+    }
+    for exclusion in exclusions where exclusion.period.holds(on: day) {
+      allowed.subtract(exclusion.countries)
+    }
+    return allowed
   }
 
   // MARK: What follows
@@ -160,10 +220,19 @@ struct NaivePolicy {
     facts: [String: String], sovereigns: [String: String], is wanted: Set<String>,
     missing isExcluded: Bool, except: Set<String>
   ) -> Set<String> {
+    excluded(
+      facts: facts, sovereigns: sovereigns, where: wanted.contains, missing: isExcluded,
+      except: except)
+  }
+
+  static func excluded(
+    facts: [String: String], sovereigns: [String: String], where isWanted: (String) -> Bool,
+    missing isExcluded: Bool, except: Set<String>
+  ) -> Set<String> {
     var excluded: Set<String> = []
     for (country, sovereign) in sovereigns where !except.contains(country) {
       if let fact = facts[country] ?? facts[sovereign] {
-        if wanted.contains(fact) { excluded.insert(country) }
+        if isWanted(fact) { excluded.insert(country) }
       } else if isExcluded {
         excluded.insert(country)
       }

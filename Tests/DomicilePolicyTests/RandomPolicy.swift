@@ -12,10 +12,19 @@ struct RandomPolicy {
   private var meanings: [(word: String, countries: Set<String>)] = []
   private var sovereigns: [String: String] = [:]
   private var facts: [String: String] = [:]
+  private var scores: [String: String] = [:]
+  private var hasScores = false
   private let certifications = ["DPF", "SEAL"]
+
+  /// Days next to each other, so that first and last days are met.
+  private static let days = ["2025-12-31", "2026-01-01", "2026-01-02", "2028-02-29", "2028-03-01"]
+
+  /// The day on which the policy is asked.
+  var day: String { naive.day }
 
   init(seed: UInt64) {
     random = SeededRandom(seed: seed)
+    naive.day = Self.days[number(0...Self.days.count - 1)]
     drawCountries()
     drawFacts()
     drawPolicy()
@@ -76,6 +85,33 @@ struct RandomPolicy {
       if !verdict.isEmpty { facts[country] = verdict }
     }
     texts["facts/evidence.csv"] = rows
+    // An index with a row for each year, as publishers give them.
+    rows = "code,year,score\n"
+    for country in countries where happens(70) {
+      let score = happens(10) ? "" : "\(number(-3...9)).5"
+      rows += "\(country),2025,\(number(0...9))\n\(country),2026,\(score)\n"
+      if !score.isEmpty { scores[country] = score }
+    }
+    texts["facts/index.csv"] = rows + "\(countries[0]),1999,7\n"
+    hasScores = rows.contains(",2026,")
+  }
+
+  /// Perhaps a first and a last day, as keys with their commas, and what they mean.
+  private mutating func drawPeriod(_ percent: Int) -> (text: String, period: NaivePolicy.Period) {
+    guard happens(percent) else { return ("", NaivePolicy.Period()) }
+    let days = some(of: Self.days, atLeast: 2, atMost: 2).sorted()
+    let period =
+      happens(40)
+      ? NaivePolicy.Period(from: days[0])
+      : happens(50)
+        ? NaivePolicy.Period(until: days[1])
+        : NaivePolicy.Period(from: days[0], until: happens(20) ? days[0] : days[1])
+    let words = [period.from.map { "from: \($0)" }, period.until.map { "until: \($0)" }]
+    return (words.compactMap(\.self).joined(separator: ", "), period)
+  }
+
+  private func lines(_ period: (text: String, period: NaivePolicy.Period)) -> String {
+    period.text.split(separator: ", ").map { "    \($0)\n" }.joined()
   }
 
   private mutating func drawPolicy() {
@@ -86,6 +122,14 @@ struct RandomPolicy {
     if !naive.attributes.isEmpty {
       yaml += "attributes: [\(naive.attributes.joined(separator: ", "))]\n"
     }
+    yaml += drawGroups()
+    for name in ["handler", "listed"] where happens(50) {
+      naive.assumptions[name] = happens(50)
+    }
+    if !naive.assumptions.isEmpty {
+      let words = naive.assumptions.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+      yaml += "assume: {\(words.joined(separator: ", "))}\n"
+    }
     yaml += "classes:\n"
     for name in naive.classes {
       yaml += "  \(name): \(name == "directory" ? "{}" : "{collections: [\(name)-1]}")\n"
@@ -94,11 +138,34 @@ struct RandomPolicy {
     if exclusions > 0 { yaml += "exclude:\n" }
     for index in 0..<exclusions { yaml += drawExclusion("exclusion-\(index)") }
     let rules = number(0...4)
-    if rules > 0 { yaml += "rules:\n" }
-    for index in 0..<rules { yaml += drawRule("rule-\(index)") }
+    let own = happens(20) ? number(0...rules) : rules
+    if own > 0 { yaml += "rules:\n" }
+    for index in 0..<own { yaml += drawRule("rule-\(index)") }
+    if own < rules {
+      yaml += "include: rules/more.yaml\n"
+      texts["rules/more.yaml"] =
+        "rules:\n" + (own..<rules).map { drawRule("rule-\($0)") }.joined()
+    }
     let (words, entries) = drawStore()
     naive.otherwise = entries
-    texts["policy.yaml"] = yaml + "otherwise: {store: \(words)}\n"
+    var process = ""
+    if happens(25) {
+      let (words, entries) = drawStore(isCertifiable: false)
+      naive.otherwiseProcess = entries
+      process = ", process: \(words)"
+    }
+    texts["policy.yaml"] = yaml + "otherwise: {store: \(words)\(process)}\n"
+  }
+
+  /// Groups of the policy's own, each perhaps with the one that comes after it in the file.
+  private mutating func drawGroups() -> String {
+    var lines: [String] = []
+    for index in (0..<number(0...2)).reversed() {
+      let members = jurisdictions(atMost: 2)
+      lines.insert("  OWN-\(index): \(members.words)\n", at: 0)
+      meanings.append(("OWN-\(index)", members.countries))
+    }
+    return lines.isEmpty ? "" : "groups:\n\(lines.joined())"
   }
 
   private mutating func drawExclusion(_ name: String) -> String {
@@ -109,8 +176,24 @@ struct RandomPolicy {
       let list = except.map { "{country: \($0), reason: r, source: s}" }.joined(separator: ", ")
       yaml += "    except: [\(list)]\n"
     }
+    let period = drawPeriod(30)
+    yaml += lines(period)
     var excluded: Set<String>
-    if happens(50) {
+    if hasScores, happens(30) {
+      let allowsMissing = happens(50)
+      let (least, most) = (number(-2...4), number(4...9))
+      let bounds = happens(50) ? (-100, most) : happens(50) ? (least, 100) : (least, most)
+      excluded = NaivePolicy.excluded(
+        facts: scores, sovereigns: sovereigns,
+        where: { (Double(bounds.0)...Double(bounds.1)).contains(Double($0) ?? 0) },
+        missing: !allowsMissing, except: Set(except))
+      let words = [
+        bounds.0 == -100 ? nil : "at-least: \(bounds.0)",
+        bounds.1 == 100 ? nil : "at-most: \(bounds.1)",
+      ].compactMap(\.self).joined(separator: ", ")
+      yaml += "    where: {facts: index, rows: {year: 2026}, column: score, \(words)}\n"
+      if allowsMissing { yaml += "    missing: allow\n" }
+    } else if happens(50) {
       let listed = some(of: countries, atLeast: 1, atMost: 2)
       excluded = Set(listed).subtracting(except)
       yaml += "    countries: [\(listed.joined(separator: ", "))]\n"
@@ -123,7 +206,8 @@ struct RandomPolicy {
       // Without the word, what is missing is excluded.
       if allowsMissing { yaml += "    missing: allow\n" }
     }
-    naive.exclusions.append(NaivePolicy.Exclusion(name: name, countries: excluded))
+    naive.exclusions.append(
+      NaivePolicy.Exclusion(name: name, countries: excluded, period: period.period))
     return yaml
   }
 
@@ -140,30 +224,62 @@ struct RandomPolicy {
       rule.unless = attribute
       yaml += "    unless: {attribute: \(attribute)}\n"
     }
-    if happens(90) {
+    if !naive.assumptions.isEmpty, happens(30) {
+      rule.when = some(of: naive.assumptions.keys.sorted(), atLeast: 1, atMost: 2)
+      yaml += "    when: [\(rule.when.joined(separator: ", "))]\n"
+    }
+    let period = drawPeriod(30)
+    rule.period = period.period
+    yaml += lines(period)
+    if happens(80) {
       let (words, entries) = drawStore()
       rule.store = entries
       yaml += "    store: \(words)\n"
     }
-    if rule.store == nil || happens(20) {
+    if happens(25) {
+      let (words, entries) = drawStore(isCertifiable: false)
+      rule.copy = entries
+      yaml += "    copy: \(words)\n"
+    }
+    if happens(25) {
+      let (words, entries) = drawStore(isCertifiable: false)
+      rule.process = entries
+      yaml += "    process: \(words)\n"
+    }
+    if rule.store == nil && rule.copy == nil && rule.process == nil || happens(20) {
       yaml += "    prefer: \(jurisdictions(atMost: 2).words)\n"
     }
     naive.rules.append(rule)
     return yaml
   }
 
-  private mutating func drawStore() -> (words: String, entries: [NaivePolicy.Entry]) {
+  private mutating func drawStore(
+    isCertifiable: Bool = true
+  ) -> (words: String, entries: [NaivePolicy.Entry]) {
     var words: [String] = []
     var entries: [NaivePolicy.Entry] = []
     for chosen in some(of: meanings, atLeast: 1, atMost: 4) {
       var entry = NaivePolicy.Entry(countries: chosen.countries)
-      if happens(25) {
+      var conditions: [String] = []
+      if isCertifiable, happens(25) {
         let certified = certifications[number(0...1)]
         entry.certified = certified
-        words.append("{countries: \(chosen.word), certified: \(certified)}")
-      } else {
-        words.append(chosen.word)
+        conditions.append("certified: \(certified)")
       }
+      let period = drawPeriod(20)
+      if !period.text.isEmpty {
+        entry.period = period.period
+        conditions.append(period.text)
+      }
+      if happens(10) {
+        let except = countries[number(0...countries.count - 1)]
+        entry.countries.remove(except)
+        conditions.append("except: \(except)")
+      }
+      words.append(
+        conditions.isEmpty
+          ? chosen.word
+          : "{countries: \(chosen.word), \(conditions.joined(separator: ", "))}")
       entries.append(entry)
     }
     if happens(25) {

@@ -1,4 +1,5 @@
 import DomicilePolicy
+import DomicileTesting
 import Testing
 
 /// What the policy of `regions/` promises.

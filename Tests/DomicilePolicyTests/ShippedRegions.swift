@@ -1,4 +1,5 @@
 import DomicilePolicy
+import DomicileTesting
 import Foundation
 import Yams
 

@@ -1,4 +1,5 @@
 import DomicilePolicy
+import DomicileTesting
 
 /// A small deployment with one of everything; tests change the part that they are about.
 struct SmallPolicy {

@@ -123,6 +123,84 @@ import Testing
     await commits.close()
   }
 
+  @Test func `a clock that was ahead at the last checkpoint hides nobody's writing`() async throws {
+    let commits = file.open()
+    try await commits.commit(by: .soon) { try $0.write(1) }
+    #expect(await commits.purge(by: .soon) == .done)
+    // What such a clock leaves in the note: a change an hour from now.
+    var words = try String(contentsOfFile: "\(file.path)-main", encoding: .utf8)
+      .split(separator: " ").map(String.init)
+    words[3] = "\(try #require(Int64(words[3])) + 3_600_000_000_000)"
+    try words.joined(separator: " ").write(
+      toFile: "\(file.path)-main", atomically: false, encoding: .utf8)
+    _ = try await writeAndDeleteByOthers()
+    #expect(await commits.purge(by: .soon) == .done)
+    #expect(try await !hasRemnants())
+    await commits.close()
+  }
+
+  @Test func `a checkpoint of nothing that died vouches for nothing`() async throws {
+    let commits = file.open()
+    try await commits.commit(by: .soon) { try $0.write(1) }
+    #expect(await commits.purge(by: .soon) == .done)
+    await commits.close()
+    do {
+      let ours = try Connection(path: file.path, mode: .writing)
+      #expect(try ours.integer("SELECT count(*) FROM note") == 1)
+      struct Died: Error {}
+      let gate = try WriterGate(path: file.path)
+      #expect(throws: Died.self) { try gate.pass { try gate.writeMainFile(ours) { throw Died() } } }
+    }
+    #expect(try await writeAndDeleteByOthers())
+    let next = file.open()
+    #expect(await next.purge(by: .soon) == .done)
+    #expect(try await !hasRemnants())
+    await next.close()
+  }
+
+  @Test func `what others copy of a file that was just rewritten is looked at too`() async throws {
+    let commits = file.open()
+    try await commits.commit(by: .soon) { try $0.write(1) }
+    #expect(await commits.purge(by: .soon) == .done)
+    #expect(try await writeAndDeleteByOthers())
+    // Somebody who reads keeps the rewritten pages in the WAL, and Domicile's own writers go on.
+    let other = try Connection(path: file.path, mode: .writing, vfs: "unix")
+    let version = try other.integer("PRAGMA schema_version")
+    let reader = try Connection(path: file.path, mode: .reading)
+    try reader.execute("BEGIN")
+    _ = try reader.integer("SELECT count(*) FROM note")
+    async let state = commits.purge(by: .soon)
+    // As an open router does.
+    let ticker = Task {
+      while !Task.isCancelled {
+        commits.tick()
+        try? await Task.sleep(for: .milliseconds(10))
+      }
+    }
+    defer { ticker.cancel() }
+    while try other.integer("PRAGMA schema_version") == version {
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    for round in 0..<20 {
+      try await commits.commit(by: .soon) { notebook in
+        for number in 1_000..<1_150 {
+          let bytes = (number * 31 + round * 17) % 900
+          try notebook.connection.run(
+            "INSERT OR REPLACE INTO note VALUES (?, randomblob(?))", .integer(Int64(number)),
+            .integer(Int64(bytes)))
+        }
+      }
+    }
+    try await commits.commit(by: .soon) { notebook in
+      try notebook.connection.run("DELETE FROM note WHERE number >= 1000 AND number % 7 > 0")
+    }
+    try reader.execute("COMMIT")
+    try other.checkpointPassively()
+    #expect(await state == .done)
+    #expect(try commits.searchRemnants() == .searched([]))
+    await commits.close()
+  }
+
   @Test func `a copy is not believed, and is proved, for nobody knows what made it`() async throws {
     let commits = file.open()
     #expect(await commits.purge(by: .soon) == .done)

@@ -242,7 +242,8 @@ import Testing
       _ = try await router.directory.endHold(
         "case-1", on: owner, at: deployment.clock.now, by: .now + .seconds(10))
       #expect(try await router.release(hold: "case-1", on: UserID("ada")).isDone)
-      #expect(try await router.erase(UserID("ada")).records == 1)
+      let gone = await #expect(throws: RouterError.self) { try await router.locate(UserID("ada")) }
+      #expect(gone?.code == .notFound)
     }
   }
 

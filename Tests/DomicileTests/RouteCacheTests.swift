@@ -12,6 +12,7 @@ import Testing
       UserEntry(
         id: Int64(number), owner: try #require(OwnerKey(bytes: bytes)),
         alias: OwnerAlias(bytes: bytes), tags: 1, profile: .european, isErasing: false,
+        hasErasureTime: false,
         placements: []))
   }
 

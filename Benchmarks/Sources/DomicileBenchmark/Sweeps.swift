@@ -22,7 +22,7 @@ final class SweepDeployment: Sendable {
     writers = try await Deployment.admit(
       (0..<Workload.users).map { UserID("user-\($0)") }, to: router)
     others = try await Deployment.admit(
-      (0..<(isSmoke ? 20 : 3_000)).map { UserID("other-\($0)") }, to: router)
+      (0..<(isSmoke ? 20 : 10_000)).map { UserID("other-\($0)") }, to: router)
     var draw = Draw(seed: 1)
     for user in writers {
       var batch = RecordBatch()

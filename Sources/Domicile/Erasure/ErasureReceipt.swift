@@ -54,13 +54,12 @@ public struct ErasureReceipt: Sendable, Codable, Hashable {
 }
 
 extension ErasureReceipt.Pending {
-  /// A purge that somebody's reading keeps back.
-  init?(_ state: PurgeState, place: String) {
+  /// A purge that a problem keeps back, or somebody's reading.
+  init?(_ state: PurgeState, _ problem: StorageError?, place: String) {
     guard case .pending = state else { return nil }
-    self.init(
-      place: place,
-      reason:
-        "Somebody reads an older state of the file; the purge is tried again until it is done.")
+    let reason =
+      problem.map { "\($0.code): \($0.message)" } ?? "Somebody reads an older state of the file."
+    self.init(place: place, reason: "\(reason) The purge is tried again until it is done.")
   }
 }
 

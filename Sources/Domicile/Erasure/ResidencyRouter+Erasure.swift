@@ -42,8 +42,13 @@ extension ResidencyRouter {
       forget(owner)
       guard let plan else {
         // Nobody is there; or the run that took this one over has ended it.
+        let purge = await directory.purge(
+          by: last == nil ? min(deadline, .now + .seconds(1)) : deadline)
         guard let last else { throw Self.userNotFound }
-        return round.receipt(last, pending: [])
+        return round.receipt(
+          last, isOver: true,
+          pending: [ErasureReceipt.Pending(purge, directory.purgeProblem, place: "directory")]
+            .compactMap(\.self))
       }
       last = plan
       if let receipt = try await round.run(plan, renewing: renew(plan, by: deadline)) {
@@ -70,7 +75,12 @@ extension ResidencyRouter {
     }
   }
 
-  private func finishErasure(of owner: OwnerKey) async {
+  /// How many erasures somebody has begun and not ended; those that wait for what is held are not meant.
+  public func unfinishedErasures() throws(RouterError) -> Int {
+    try routing { try directory.leasedErasures() }
+  }
+
+  func finishErasure(of owner: OwnerKey) async {
     do throws(RouterError) {
       guard let entry = try routing({ try directory.user(owner) }) else { return }
       let classes = entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
@@ -128,17 +138,11 @@ private struct ErasureRound {
           let erasure = HomeErasure(
             owner: plan.owner, dataClass: home.dataClass, token: plan.token,
             holds: plan.holds[home.dataClass] ?? [])
-          let result = try await raising(name) { () throws(StorageError) in
-            try await shard.erase(erasure, by: deadline)
-          }
-          var sum = erased[home] ?? ErasedHome()
-          sum.records += result.records
-          sum.bytes += result.bytes
-          sum.held = result.held
-          erased[home] = sum
+          try await erase(erasure, home, in: shard)
         }
         // What an earlier run deleted may still be in the WAL.
-        if let waits = ErasureReceipt.Pending(await shard.purge(by: deadline), place: name) {
+        let purge = await shard.purge(by: deadline)
+        if let waits = ErasureReceipt.Pending(purge, shard.purgeProblem, place: name) {
           pending.append(waits)
         }
       } catch let error as StorageError where error.code == .outrun {
@@ -166,22 +170,30 @@ private struct ErasureRound {
             place: "directory", reason: "Another erasure of this user goes on."))
       }
       let purge = await router.directory.purge(by: deadline)
-      if let waits = ErasureReceipt.Pending(purge, place: "directory") { pending.append(waits) }
+      if let waits = ErasureReceipt.Pending(
+        purge, router.directory.purgeProblem, place: "directory")
+      {
+        pending.append(waits)
+      }
     }
     return receipt(plan, pending: pending)
   }
 
   /// What is held is decided by the law in force: a shard that is behind is raised first.
-  private func raising(
-    _ shard: String, _ work: () async throws(StorageError) -> ErasedHome
-  ) async throws -> ErasedHome {
-    do {
-      return try await work()
-    } catch {
-      guard error.code == .policyChanged else { throw error }
+  private mutating func erase(
+    _ erasure: HomeErasure, _ home: ErasurePlan.Home, in shard: SQLiteShard
+  ) async throws {
+    for attempt in 1...2 {
+      let result = await shard.erase(erasure, by: deadline)
+      var sum = erased[home] ?? ErasedHome()
+      sum.records += result.records
+      sum.bytes += result.bytes
+      sum.held = result.held
+      erased[home] = sum
+      guard let error = result.error else { return }
+      guard error.code == .policyChanged, attempt == 1 else { throw error }
+      try await router.synchronize(shard: home.shard, by: deadline)
     }
-    try await router.synchronize(shard: shard, by: deadline)
-    return try await work()
   }
 
   private func open(_ name: String) async throws(RouterError) -> SQLiteShard {
@@ -193,8 +205,9 @@ private struct ErasureRound {
     return try await router.shard(definition, in: inForce, by: deadline)
   }
 
+  /// With `isOver` another run has ended the erasure, so that nothing is held any more.
   func receipt(
-    _ plan: ErasurePlan, pending: [ErasureReceipt.Pending]
+    _ plan: ErasurePlan, isOver: Bool = false, pending: [ErasureReceipt.Pending]
   ) -> ErasureReceipt {
     let homes = erased.sorted { $0.key.dataClass < $1.key.dataClass }
     return ErasureReceipt(
@@ -205,9 +218,11 @@ private struct ErasureRound {
           shard: home.shard)
       },
       held: homes.compactMap { home, result in
-        result.held.map {
-          ErasureReceipt.Held($0, dataClass: home.dataClass, shard: home.shard)
-        }
+        isOver
+          ? nil
+          : result.held.map {
+            ErasureReceipt.Held($0, dataClass: home.dataClass, shard: home.shard)
+          }
       },
       pending: pending, time: router.options.clock.now,
       policyGeneration: router.policyGeneration, serial: plan.token)

@@ -73,18 +73,23 @@ extension ResidencyRouter {
   ) async throws(RouterError) -> HoldResult {
     let owner = key.owner(ofUser: try user.checked())
     let end = ContinuousClock.now + (deadline ?? options.deadline)
-    guard let entry = try routing({ try directory.user(owner) }),
+    guard try routing({ try directory.user(owner) }) != nil,
       let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
     else { throw RouterError(.notFound, "There is no legal hold of that name on this user.") }
     _ = try await routing {
       try await directory.endHold(name, on: owner, at: options.clock.now, by: end)
     }
+    // Read after that: an erasure that was begun before, and tells the shard of the hold, has another serial.
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
     let result = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
       try await shard.release(homes, name: name, by: end)
     }
     // The directory's row goes last: while a shard still holds, somebody can see why.
     if result.isDone {
       _ = try await routing { try await directory.removeHold(name, from: owner, by: end) }
+      if entry.placements.contains(where: { $0.state == .erasing }) {
+        await finishErasure(of: owner)
+      }
     }
     return result
   }

@@ -14,6 +14,8 @@ public struct ShardSweep: Sendable, Codable {
   public let isClockInDoubt: Bool
   /// Whether somebody's reading keeps what was deleted in a file for now.
   public let isPurgePending: Bool
+  /// Whether it is not somebody's reading that keeps it back, but this.
+  public let purgeProblem: String?
   /// Why the shard could not be swept, if that is so.
   public let problem: String?
 }
@@ -29,6 +31,13 @@ extension ResidencyRouter {
   ///   - deadline: How long one shard may take; nil for a minute.
   /// - Returns: What became of each shard, in the order of the topology.
   public func sweep(acceptClock: Bool = false, deadline: Duration? = nil) async -> [ShardSweep] {
+    await sweep(acceptClock: acceptClock, purgesAll: true, deadline: deadline)
+  }
+
+  /// By itself a router purges what it has swept; what others deleted is purged by them, and every minute.
+  private func sweep(
+    acceptClock: Bool, purgesAll: Bool, deadline: Duration?
+  ) async -> [ShardSweep] {
     let current = inForce
     var result: [ShardSweep] = []
     for definition in current.policy.topology.shards where shards.carries(region: definition.region)
@@ -36,18 +45,19 @@ extension ResidencyRouter {
       let end = ContinuousClock.now + (deadline ?? .seconds(60))
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: end)
-        let sweep = try await sweep(shard, acceptClock: acceptClock, by: end)
+        let sweep = try await sweep(
+          shard, acceptClock: acceptClock, purgesAll: purgesAll, by: end)
         metrics.countSwept(Int(sweep.records), region: definition.region)
         result.append(
           ShardSweep(
             shard: definition.name, region: definition.region, records: Int(sweep.records),
             isClockInDoubt: sweep.isClockInDoubt, isPurgePending: sweep.purge != .done,
-            problem: nil))
+            purgeProblem: shard.purgeProblem.map { "\($0.code): \($0.message)" }, problem: nil))
       } catch {
         result.append(
           ShardSweep(
             shard: definition.name, region: definition.region, records: 0, isClockInDoubt: false,
-            isPurgePending: false, problem: "\(error)"))
+            isPurgePending: false, purgeProblem: nil, problem: "\(error)"))
       }
     }
     shards.fillBallasts()
@@ -56,12 +66,12 @@ extension ResidencyRouter {
 
   /// What may go is decided by the law in force: a shard that is behind is raised first.
   private func sweep(
-    _ shard: SQLiteShard, acceptClock: Bool, by deadline: ContinuousClock.Instant
+    _ shard: SQLiteShard, acceptClock: Bool, purgesAll: Bool, by deadline: ContinuousClock.Instant
   ) async throws(RouterError) -> Sweep {
     do throws(StorageError) {
       if acceptClock, shard.isClockInDoubt { try await shard.acceptClock(by: deadline) }
       do throws(StorageError) {
-        return try await shard.sweep(by: deadline)
+        return try await shard.sweep(purgesAll: purgesAll, by: deadline)
       } catch {
         guard error.code == .policyChanged else { throw error }
       }
@@ -69,12 +79,17 @@ extension ResidencyRouter {
       throw RouterError(error, region: shard.identity.region)
     }
     try await synchronize(shard: shard.identity.name, by: deadline)
-    return try await routing(region: shard.identity.region) { try await shard.sweep(by: deadline) }
+    return try await routing(region: shard.identity.region) {
+      try await shard.sweep(purgesAll: purgesAll, by: deadline)
+    }
   }
 
   /// What a router does beside calls, every now and then.
   func maintain(_ rounds: inout MaintenanceRounds) async {
-    for sweep in await sweep() {
+    let sweeps = await sweep(acceptClock: false, purgesAll: false, deadline: nil)
+    // Whoever closes the router in between wants to hear nothing of what was left undone.
+    if Task.isCancelled { return }
+    for sweep in sweeps {
       let problem =
         sweep.isClockInDoubt
         ? "the clock is in doubt; nothing is swept until it is accepted" : sweep.problem

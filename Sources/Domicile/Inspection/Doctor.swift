@@ -66,6 +66,15 @@ public struct DoctorReport: Sendable, Codable {
 }
 
 extension DoctorReport {
+  mutating func addDamage(_ error: RouterError, shard name: String) {
+    let known = findings.contains { $0.shard == name && $0.code == .damagedFile }
+    if error.code == .corrupt, !known {
+      add(.damagedFile, "The shard \(name): SQLite cannot read it all. Restore it.", shard: name)
+    } else if error.code != .corrupt {
+      add(.shardUnavailable, "The shard \(name): \(error.message)", shard: name)
+    }
+  }
+
   mutating func add(
     _ result: RemnantSearchResult, what: String, file: String, shard: String? = nil
   ) {
@@ -125,13 +134,7 @@ extension ResidencyRouter {
           }
         }
       } catch {
-        let name = definition.name
-        if error.code == .corrupt {
-          report.add(
-            .damagedFile, "The shard \(name): SQLite cannot read it all. Restore it.", shard: name)
-        } else {
-          report.add(.shardUnavailable, "The shard \(name): \(error.message)", shard: name)
-        }
+        report.addDamage(error, shard: definition.name)
       }
     }
     let counts = try checkDirectory(open, current, &report)
@@ -267,8 +270,9 @@ extension ResidencyRouter {
 
   /// The directory's placements against the homes; how many there are in each shard.
   private func checkDirectory(
-    _ open: [String: SQLiteShard], _ current: PolicyInForce, _ report: inout DoctorReport
+    _ shards: [String: SQLiteShard], _ current: PolicyInForce, _ report: inout DoctorReport
   ) throws(RouterError) -> [String: Int64] {
+    var open = shards
     var counts: [String: Int64] = [:]
     var barredUsers = 0
     var barredResidences: Set<String> = []
@@ -304,7 +308,13 @@ extension ResidencyRouter {
             continue
           }
           guard let shard = open[placement.shard] else { continue }
-          try routing { try check(placement, of: entry, in: shard, &report) }
+          do throws(RouterError) {
+            try routing { try check(placement, of: entry, in: shard, &report) }
+          } catch {
+            // Its own check has found the damage, or this one does.
+            open[placement.shard] = nil
+            report.addDamage(error, shard: placement.shard)
+          }
         }
       }
     }
@@ -318,8 +328,10 @@ extension ResidencyRouter {
     let home = try shard.home(owner: entry.owner, dataClass: placement.dataClass)
     if placement.state == .erasing {
       let isHeld = home?.state == .held && home?.serial == placement.serial
-      // What the policy or a legal hold keeps is as it should be.
-      if isHeld { return }
+      // What the policy or a legal hold keeps is as it should be, while somebody knows until when.
+      if try isHeld && (entry.hasErasureTime || !directory.holds(on: entry.owner).isEmpty) {
+        return
+      }
       report.add(
         .erasureUnfinished,
         "The erasure of \(entry.alias) (\(placement.dataClass)) in the shard \(name) stopped half way. Run"

@@ -12,9 +12,17 @@ struct DataFolder: Sendable {
   var directoryFile: String { "\(path)/directory.sqlite" }
   var lockFile: String { "\(path)/domicile.lock" }
 
-  /// The space that a region keeps back for a full disk; that of the directory's own volume without one.
+  /// The space that is kept back for a full disk on the volume of a region, or of the directory. Regions whose folders lie on
+  /// the directory's volume share one.
   func ballast(region: String? = nil, bytes: Int) -> Ballast {
-    Ballast(path: (region.map { "\(path)/\($0)" } ?? path) + "/ballast", bytes: bytes)
+    let folder = region.map { "\(path)/\($0)" }
+    let isApart = folder.map { volume(of: $0) != volume(of: path) } ?? false
+    return Ballast(path: (isApart ? folder ?? path : path) + "/ballast", bytes: bytes)
+  }
+
+  private func volume(of folder: String) -> UInt64? {
+    var status = stat()
+    return unsafe stat(folder, &status) == 0 ? UInt64(status.st_dev) : nil
   }
 
   func shardFile(_ shard: String, region: String) -> String { "\(path)/\(region)/\(shard).sqlite" }
@@ -23,9 +31,20 @@ struct DataFolder: Sendable {
   init(existing path: String) throws(RouterError) {
     guard let real = realPath(path) else { throw Self.notInitialized }
     self.path = real
+    guard unsafe access(real, R_OK | X_OK) == 0 || errno != EACCES || !isFolder else {
+      throw RouterError(
+        .unavailable,
+        "The data folder may not be read by this user. Run as the user whose it is, or check its rights."
+      )
+    }
     guard hasDirectoryFile else {
       throw hasShardFiles ? Self.directoryMissing : Self.notInitialized
     }
+  }
+
+  private var isFolder: Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   private var hasShardFiles: Bool {

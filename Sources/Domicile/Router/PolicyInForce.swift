@@ -1,5 +1,6 @@
 import DomicilePolicy
 import DomicileStorage
+import Foundation
 
 /// The policy in force as a router believes it, with all that a call needs of it behind one reference.
 final class PolicyInForce: Sendable {
@@ -9,10 +10,26 @@ final class PolicyInForce: Sendable {
   private let shards: [String: ShardDefinition]
   /// By collection. Asked at each call: copying the policy out costs more than the answer.
   private let classes: [String: String]
+  /// When the next phase of the policy begins; nil: never.
+  private let end: Date?
+  private let location: Location
 
-  init(reference: LawReference, policy: ResidencyPolicy) {
+  private enum Location {
+    case unsaid
+    case country(Int)
+    /// A country that this policy does not know.
+    case unknown
+  }
+
+  /// - Parameter location: The country in which this process runs, if somebody has said so.
+  init(reference: LawReference, policy: ResidencyPolicy, location: String?) {
     self.reference = reference
     self.policy = policy
+    end = policy.phase.end.map { Date(timeIntervalSince1970: $0.secondsSince1970) }
+    self.location =
+      location.map { code in
+        (try? policy.number(ofCountry: code)).map(Location.country) ?? .unknown
+      } ?? .unsaid
     shards = Dictionary(
       policy.topology.shards.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     classes = Dictionary(
@@ -48,6 +65,19 @@ final class PolicyInForce: Sendable {
   }
 
   func shard(_ name: String) -> ShardDefinition? { shards[name] }
+
+  /// Whether the policy's next phase has begun, so that these verdicts hold no more.
+  func isOver(by clock: WallClock) -> Bool { end.map { $0 <= clock.now } ?? false }
+
+  /// Whether this process, where it runs, may read and write a user's data of a class.
+  func permitsProcessing(_ profile: ResidencyPolicy.CompiledProfile, dataClass: Int) -> Bool {
+    switch location {
+    case .unsaid: policy.permitsProcessing(profile, dataClass: dataClass, in: nil)
+    case .country(let number):
+      policy.permitsProcessing(profile, dataClass: dataClass, in: number)
+    case .unknown: false
+    }
+  }
 
   func country(ofRegion name: String) -> CountryCode? {
     policy.topology.regions.first { $0.name == name }?.country

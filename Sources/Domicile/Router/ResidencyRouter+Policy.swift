@@ -24,7 +24,7 @@ extension ResidencyRouter {
   /// - Throws: ``RouterError`` with ``RouterError/Code/invalidPolicy`` and its problems, or
   ///   ``RouterError/Code/shardInUse``. Nothing was applied then.
   public func apply(regions: String) async throws(RouterError) -> PolicyApplication {
-    try await apply(routing { try ResidencyPolicy(folder: regions) })
+    try await apply(routing { try ResidencyPolicy(folder: regions, on: today()) })
   }
 
   /// Puts a policy in force.
@@ -38,7 +38,7 @@ extension ResidencyRouter {
       try reloadPolicy()
       throw RouterError(error)
     }
-    let next = PolicyInForce(reference: reference, policy: policy)
+    let next = PolicyInForce(reference: reference, policy: policy, location: options.location)
     adopt(next)
     var pending: [(shard: String, reason: RouterError)] = []
     for definition in policy.topology.shards {
@@ -120,7 +120,28 @@ extension ResidencyRouter {
       let applied = try directory.policyInForce()
       adopt(
         PolicyInForce(
-          reference: applied.reference, policy: try ResidencyPolicy(files: applied.files)))
+          reference: applied.reference,
+          policy: try ResidencyPolicy(files: applied.files, on: applied.day),
+          location: options.location))
     }
+  }
+
+  // MARK: Phases
+
+  /// The policy in force. A phase whose end has come by this process's clock is ended first, by whoever sees it.
+  func currentPolicy() async throws(RouterError) -> PolicyInForce {
+    let current = inForce
+    guard current.isOver(by: options.clock) else { return current }
+    try reloadPolicy()
+    guard inForce.isOver(by: options.clock) else { return inForce }
+    let applied = try routing { try directory.policyInForce() }
+    let day = try today()
+    _ = try await apply(routing { try ResidencyPolicy(files: applied.files, on: day) })
+    return inForce
+  }
+
+  /// Today by this process's clock, but no day before one that has been: a clock behind never goes back a phase.
+  private func today() throws(RouterError) -> PolicyDay {
+    max(options.today, try routing { try directory.policyInForce().day })
   }
 }

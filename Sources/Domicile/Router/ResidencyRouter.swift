@@ -78,15 +78,13 @@ public final class ResidencyRouter: Service, Sendable {
   public static func initialize(
     data: String, regions: String, options: RouterOptions = RouterOptions()
   ) async throws(RouterError) -> PolicyApplication {
-    let policy = try routing { try ResidencyPolicy(folder: regions) }
+    let policy = try routing { try ResidencyPolicy(folder: regions, on: options.today) }
     let folder = try DataFolder(making: data)
     do {
       let lock = try folder.lock(isWaiting: false)
       defer { withExtendedLifetime(lock) {} }
-      guard !SQLiteDirectory.exists(path: folder.directoryFile) else {
-        throw RouterError(
-          .alreadyInitialized,
-          "There is a deployment in the data folder already. It was left as it is.")
+      if SQLiteDirectory.exists(path: folder.directoryFile) {
+        return try await finishInitialization(data: data, options: options)
       }
       try routing {
         var random = InjectedRandom(source: options.random)
@@ -111,6 +109,32 @@ public final class ResidencyRouter: Service, Sendable {
     }
   }
 
+  /// What an earlier try left half made is finished, under the policy that it put in force.
+  private static func finishInitialization(
+    data: String, options: RouterOptions
+  ) async throws(RouterError) -> PolicyApplication {
+    var options = options
+    options.sweepInterval = nil
+    let router = try await open(data: data, options: options)
+    do throws(RouterError) {
+      let statuses = try await router.shardStatuses()
+      let isComplete = statuses.allSatisfy { status in
+        !status.isCarried || status.isCurrent || status.problem != nil && status.placements > 0
+      }
+      guard !isComplete else {
+        throw RouterError(
+          .alreadyInitialized,
+          "There is a deployment in the data folder already. It was left as it is.")
+      }
+      let application = try await router.apply(router.policy)
+      await router.close()
+      return application
+    } catch {
+      await router.close()
+      throw error
+    }
+  }
+
   /// Opens a deployment.
   ///
   /// - Throws: ``RouterError`` with ``RouterError/Code/notInitialized``,
@@ -120,20 +144,29 @@ public final class ResidencyRouter: Service, Sendable {
     data: String, options: RouterOptions = RouterOptions()
   ) async throws(RouterError) -> ResidencyRouter {
     let folder = try DataFolder(existing: data)
-    return try routing {
+    let router = try routing {
       let key = try (options.hashKey ?? folder.defaultKey).read()
       let directory = try SQLiteDirectory(
         path: folder.directoryFile, key: key,
         ballast: folder.ballast(bytes: options.ballastBytes))
       let applied = try directory.policyInForce()
+      let policy = try ResidencyPolicy(files: applied.files, on: applied.day)
+      if let location = options.location { _ = try policy.number(ofCountry: location) }
       let inForce = PolicyInForce(
-        reference: applied.reference, policy: try ResidencyPolicy(files: applied.files))
-      let router = ResidencyRouter(
+        reference: applied.reference, policy: policy, location: options.location)
+      return ResidencyRouter(
         folder: folder, directory: directory, key: key, inForce: inForce,
         options: options)
-      router.startMaintenance()
-      return router
     }
+    // Before the first write.
+    do throws(RouterError) {
+      _ = try await router.currentPolicy()
+    } catch {
+      await router.close()
+      throw error
+    }
+    router.startMaintenance()
+    return router
   }
 
   /// Finishes the writes that wait and closes all files. Later calls answer ``RouterError/Code/closed``.
@@ -195,14 +228,20 @@ public final class ResidencyRouter: Service, Sendable {
     if let cached = state.withLock({ $0.cache.routes(owner) }) {
       return UserHandle(router: self, routes: cached)
     }
-    guard let entry = try routing({ try directory.user(owner) }), !entry.isErasing else {
-      throw Self.userNotFound
-    }
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    guard !entry.isErasing else { throw Self.userIsErased }
     return UserHandle(router: self, routes: cache(entry))
   }
 
   static var userNotFound: RouterError {
     RouterError(.notFound, "No such user was admitted. Admit the user first.")
+  }
+
+  static var userIsErased: RouterError {
+    RouterError(
+      .notFound,
+      "This user is being erased, or was but for what must be kept: nothing can be read or written any more."
+    )
   }
 
   /// Forgets a user who is gone.

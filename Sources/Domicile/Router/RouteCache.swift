@@ -50,6 +50,8 @@ struct Route: Sendable {
   let counters: RecordCounters
   /// Whether the policy in force permits writes there; ``ResidencyPolicy/permits(_:dataClass:region:)``.
   let isLegal: Bool
+  /// Whether this process, where it runs, may read and write the data.
+  let isProcessable: Bool
 }
 
 /// Routes of the users last asked for, in bounded memory.

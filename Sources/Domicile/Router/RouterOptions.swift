@@ -1,5 +1,7 @@
 public import DomicileDirectory
+import DomicilePolicy
 public import DomicileStorage
+import Foundation
 public import Logging
 public import Metrics
 
@@ -12,6 +14,10 @@ public struct RouterOptions: Sendable {
   /// The regions that this process carries; calls for any other answer
   /// ``RouterError/Code/elsewhere``. Nil: all.
   public var carriedRegions: Set<String>?
+
+  /// The country in which this process runs, as an ISO 3166-1 alpha-2 code. A policy may say where data is read and written
+  /// (`process`): then a process that has not said where it is may do neither. Nil: not said.
+  public var location: String?
 
   /// How long a call may take if it does not say so itself.
   public var deadline = Duration.seconds(10)
@@ -40,4 +46,7 @@ public struct RouterOptions: Sendable {
   package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
 
   public init() {}
+
+  /// Today by the clock.
+  var today: PolicyDay { PolicyDay(secondsSince1970: clock.now.timeIntervalSince1970) }
 }

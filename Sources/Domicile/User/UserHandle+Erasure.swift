@@ -33,7 +33,8 @@ extension UserHandle {
         held: erased.held.map {
           [ErasureReceipt.Held($0, dataClass: route.home.dataClass, shard: name)]
         } ?? [],
-        pending: ErasureReceipt.Pending(purge, place: name).map { [$0] } ?? [],
+        pending: ErasureReceipt.Pending(purge, route.shard.purgeProblem, place: name)
+          .map { [$0] } ?? [],
         time: router.options.clock.now, policyGeneration: law.generation, serial: nil)
     }
   }

@@ -18,6 +18,7 @@ extension UserHandle {
     limit: Int = 100, after cursor: RecordCursor? = nil
   ) async throws(RouterError) -> RecordPage {
     try await routed([collection], deadline: nil) { route, _, _ in
+      try checkIsProcessable(route)
       let page = try route.shard.page(
         PageRequest(
           home: route.home, collection: collection.name, range: keys, label: label, order: order,

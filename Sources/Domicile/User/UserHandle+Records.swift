@@ -156,6 +156,7 @@ extension UserHandle {
   ) async throws(RouterError) -> [StoredRecord?] {
     guard !keys.isEmpty else { return [] }
     return try await routed([collection], deadline: nil) { route, _, _ in
+      try checkIsProcessable(route)
       let records = try route.shard.records(
         home: route.home, collection: collection.name, keys: keys)
       route.counters.count(read: keys.count)
@@ -184,6 +185,8 @@ extension UserHandle {
     return try await routed(collections, deadline: deadline) { route, law, end in
       // The fast refusal; the shard's fence asks again, by what the shard itself knows.
       if hasPut && !route.isLegal { throw barred(route) }
+      // What goes may go from anywhere.
+      if hasPut { try checkIsProcessable(route) }
       let outcomes = try await route.shard.write(
         WriteRequest(home: route.home, law: law, operations: operations), by: end)
       route.counters.count(written: operations.count)

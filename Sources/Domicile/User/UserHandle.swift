@@ -83,19 +83,23 @@ public struct UserHandle: Sendable {
         .unavailable, "The topology in force has no shard \(placement.shard), where the home is.")
     }
     let shard = try router.shards.shard(definition, country: country)
-    let isLegal = try routing {
+    let (isLegal, isProcessable) = try routing {
       let policy = inForce.policy
       // Tags that the policy no longer knows: barred, as where it no longer permits them.
-      guard let profile = try? policy.compile(entry.profile) else { return false }
-      return try definition.accepts(entry.profile, in: policy)
+      guard let profile = try? policy.compile(entry.profile) else {
+        return (false, !policy.restrictsProcessing)
+      }
+      let classNumber = try policy.number(ofClass: dataClass)
+      let isLegal =
+        try definition.accepts(entry.profile, in: policy)
         && policy.permits(
-          profile, dataClass: policy.number(ofClass: dataClass),
-          region: policy.number(ofRegion: definition.region))
+          profile, dataClass: classNumber, region: policy.number(ofRegion: definition.region))
+      return (isLegal, inForce.permitsProcessing(profile, dataClass: classNumber))
     }
     let route = Route(
       home: entry.home(placement), shard: shard, region: definition.region,
       counters: router.metrics.recordCounters(region: definition.region, dataClass: dataClass),
-      isLegal: isLegal)
+      isLegal: isLegal, isProcessable: isProcessable)
     routes.keep(route, generation: generation)
     return route
   }
@@ -120,7 +124,12 @@ public struct UserHandle: Sendable {
     let deadline = ContinuousClock.now + (duration ?? router.options.deadline)
     var staleOnce = false
     while true {
-      let current = router.inForce
+      let current: PolicyInForce
+      do throws(RouterError) {
+        current = try await router.currentPolicy()
+      } catch {
+        throw counted(error)
+      }
       let law = current.reference
       let route: Route
       do throws(RouterError) {
@@ -194,6 +203,19 @@ public struct UserHandle: Sendable {
       .barred,
       "The policy in force no longer allows this home: reads and deletions go on, writes are refused."
         + " Nothing was written. Delete the data, or apply a policy that allows it."
+        + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
+  }
+
+  /// Refuses to read or write what may not be processed where this process runs.
+  func checkIsProcessable(_ route: Route) throws(RouterError) {
+    if route.isProcessable { return }
+    let verdict = try? router.policy.processingVerdict(
+      for: routes.entry.profile, dataClass: route.home.dataClass, in: router.options.location)
+    throw RouterError(
+      .processingRefused,
+      "The policy in force does not allow this process to read or write this data; nothing was read or"
+        + " written. Call from where it may be processed"
+        + (router.options.location == nil ? ", or say where this process runs." : ".")
         + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
   }
 

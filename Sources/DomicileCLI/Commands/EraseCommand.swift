@@ -41,6 +41,9 @@ struct EraseCommand: AsyncParsableCommand {
     if prefix != nil && collection == nil {
       throw ValidationError("--prefix goes with --collection.")
     }
+    if prefix == "" {
+      throw ValidationError("--prefix is empty. Leave it out to erase the whole collection.")
+    }
   }
 
   func run() async throws {
@@ -79,15 +82,35 @@ struct EraseCommand: AsyncParsableCommand {
       let which =
         collection.map { "of the collection \($0)" } ?? "of the class \(placement.dataClass)"
       let place = "in \(placement.region) (\(placement.country)), \(placement.shard)"
-      return prefix == nil
-        ? "all records \(which) \(place)"
-        : "the records \(which) with that prefix \(place)"
+      return prefix.map { "the records \(which) whose keys begin with “\($0)” \(place)" }
+        ?? "all records \(which) \(place)"
     }
+    lines += try await kept(of: Set(placements.map(\.dataClass)), router)
     if names == nil { lines.append("the user, whom nobody can find by id afterwards") }
     if lines.isEmpty { lines.append("nothing: the user has no home for that") }
     Terminal.error("notConfirmed: Nothing was erased. With --yes this would go, for good:")
     for line in lines { Terminal.error("  \(line)") }
     throw ExitCode.validationFailure
+  }
+
+  /// What is said in advance of what stays for now.
+  private func kept(of classes: Set<String>, _ router: ResidencyRouter) async throws -> [String] {
+    let holds = try await router.holds(on: user.id).filter { hold in
+      (hold.until.map { $0 > Date() } ?? true) && hold.dataClasses.contains(where: classes.contains)
+    }
+    let byHold = holds.map { hold in
+      "but not what the legal hold “\(hold.name)” keeps, of \(hold.dataClasses.joined(separator: ", ")), until"
+        + " \(hold.until?.ISO8601Format() ?? "that is released")"
+    }
+    let byLaw = try classes.sorted().compactMap { name in
+      try router.policy.retention(ofClass: name).flatMap { retention in
+        retention.shortest.map { _ in
+          "but not what the policy keeps (\(name): \(retention.text)); until that has gone the class can be"
+            + " neither read nor placed anew"
+        }
+      }
+    }
+    return byHold + (collection == nil ? byLaw : byLaw.map { $0.split(separator: ";")[0] + "" })
   }
 
   // MARK: The receipt
@@ -108,7 +131,10 @@ struct EraseCommand: AsyncParsableCommand {
   private static func print(_ receipt: ErasureReceipt) {
     let state =
       receipt.isDone ? Terminal.styled("done", .good) : Terminal.styled("pending", .bad)
-    Terminal.print("\(state): \(records(receipt.records)) erased, \(receipt.bytes) bytes")
+    let held = receipt.held.reduce(0) { $0 + $1.records }
+    Terminal.print(
+      "\(state): \(records(receipt.records)) erased, \(receipt.bytes) bytes"
+        + (held == 0 ? "" : "; \(records(held)) held"))
     if !receipt.erased.isEmpty {
       var table = TextTable(
         "class", "collection", "region", "country", "shard", "records", "bytes")

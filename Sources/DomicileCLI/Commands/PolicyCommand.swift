@@ -81,7 +81,6 @@ struct PolicyCheckCommand: AsyncParsableCommand {
             dataClasses: group.map(\.dataClass), rules: rules))
       }
     }
-    let today = String(Date().ISO8601Format().prefix(10))
     return Report(
       policy: policy.name, digest: "\(policy.digest)",
       countries: policy.geography.countries.count,
@@ -89,7 +88,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
       regions: policy.topology.regions.count, shards: policy.topology.shards.count,
       unplaced: unplaced,
       warnings: policy.warnings.map(\.description)
-        + policy.reviewsOverdue(on: today).map {
+        + policy.reviewsOverdue(on: .today).map {
           "the review of “\($0.name)” (\($0.line)) was due on \($0.review)"
         })
   }

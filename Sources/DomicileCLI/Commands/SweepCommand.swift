@@ -27,6 +27,7 @@ struct SweepCommand: AsyncParsableCommand {
     let records: Int
     let isClockInDoubt: Bool
     let isPurgePending: Bool
+    let purgeProblem: String?
     let problem: String?
 
     var state: String {
@@ -47,9 +48,15 @@ struct SweepCommand: AsyncParsableCommand {
         Row(
           shard: sweep.shard, region: sweep.region, records: sweep.records,
           isClockInDoubt: sweep.isClockInDoubt, isPurgePending: pending.contains(sweep.shard),
-          problem: sweep.problem)
+          purgeProblem: sweep.purgeProblem, problem: sweep.problem)
       }
       if output.json { try printJSON(rows) } else { Self.print(rows) }
+      let unfinished = try router.unfinishedErasures()
+      if unfinished > 0, !output.json {
+        Terminal.print(
+          "\(unfinished == 1 ? "1 erasure goes" : "\(unfinished) erasures go") on: whoever began it has a minute to"
+            + " end it. Repeat the command after that.")
+      }
       if rows.contains(where: { $0.isClockInDoubt || $0.problem != nil }) {
         throw ExitCode.failure
       }
@@ -62,14 +69,16 @@ struct SweepCommand: AsyncParsableCommand {
     for row in rows { table.add(row.shard, row.region, "\(row.records)", row.state) }
     table.print()
     for row in rows {
-      if let problem = row.problem { Terminal.print("\(row.shard): \(problem)") }
+      if let problem = row.problem ?? (row.isPurgePending ? row.purgeProblem : nil) {
+        Terminal.print("\(row.shard): \(problem)")
+      }
     }
     if rows.contains(where: \.isClockInDoubt) {
       Terminal.print(
         "clock in doubt: It differs from what the shard knows of the time, so nothing was swept. Look at the"
           + " clock; if it is right, repeat with --accept-clock.")
     }
-    if rows.contains(where: \.isPurgePending) {
+    if rows.contains(where: { $0.isPurgePending && $0.purgeProblem == nil && $0.problem == nil }) {
       Terminal.print(
         "purge pending: Somebody reads an older state of the file. Let them finish; an open router goes on by"
           + " itself, else repeat the command.")

@@ -19,14 +19,18 @@ final class PolicyLoader {
   /// Nil, with the problems logged, if there is any.
   func load() -> Parts? {
     guard let countries = table("countries"), let groups = table("groups") else { return nil }
-    let geography: Geography
+    var geography: Geography
     do {
       geography = try Geography(countries: countries, groups: groups)
     } catch {
       log.add(error)
       return nil
     }
-    let rulebook = text(PolicyDecoder.file).flatMap {
+    let documents = text(PolicyDecoder.file).flatMap {
+      PolicyDecoder.documents($0, log: log, include: included)
+    }
+    if let documents { geography = PolicyDecoder.groups(documents, of: geography) }
+    let rulebook = documents.flatMap {
       PolicyDecoder(geography: geography, table: table(_:at:), log: log).decode($0)
     }
     let topology = text(TopologyDecoder.file).flatMap {
@@ -42,6 +46,16 @@ final class PolicyLoader {
     used.insert(path)
     if texts[path] == nil { log.add(PolicyProblem(file: path, message: "the file is missing")) }
     return texts[path]
+  }
+
+  private func included(_ path: String, at reader: YAMLReader) -> String? {
+    guard let text = texts[path] else {
+      let known = texts.keys.filter { $0.hasPrefix("rules/") }
+      reader.problem("there is no “\(path)”; \(suggestion(for: path, among: known))")
+      return nil
+    }
+    used.insert(path)
+    return text
   }
 
   private func table(_ name: String) -> FactTable? {

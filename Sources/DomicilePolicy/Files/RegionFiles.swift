@@ -1,14 +1,14 @@
 import Crypto
 import Foundation
 
-/// The texts that make up a policy: `policy.yaml`, `topology.yaml` and the tables of facts they use.
+/// The texts that make up a policy: `policy.yaml` with what it includes, `topology.yaml` and the tables of facts they use.
 ///
 /// The same texts are kept in the directory, so that every router decides by them and never by a folder.
 public struct RegionFiles: Sendable, Equatable {
   /// Text by path below the regions folder, such as `facts/groups.csv`.
   public let texts: [String: String]
 
-  /// The largest file that is read: 16 MiB.
+  /// The most that is read of a folder, and of a file: 16 MiB.
   public static let bytesMax = 16 << 20
 
   public init(texts: [String: String]) {
@@ -27,7 +27,7 @@ public struct RegionFiles: Sendable, Equatable {
     return PolicyDigest(bytes: Array(hash.finalize()))
   }
 
-  /// Reads the policy, the topology and all tables below `facts/` of a folder.
+  /// Reads the policy, what it may include below `rules/`, the topology and all tables below `facts/` of a folder.
   ///
   /// Line ends become LF and a byte order mark is dropped: the texts are the canonical ones.
   ///
@@ -49,6 +49,18 @@ public struct RegionFiles: Sendable, Equatable {
     }
     for name in facts where name.hasSuffix(".csv") {
       texts["facts/\(name)"] = try Self.text(folder: folder, path: "facts/\(name)")
+    }
+    // What `include` names; a policy of one file has no such folder.
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/rules")) ?? []
+    where name.hasSuffix(".yaml") {
+      texts["rules/\(name)"] = try Self.text(folder: folder, path: "rules/\(name)")
+    }
+    let bytes = texts.values.reduce(0) { $0 + $1.utf8.count }
+    guard bytes <= Self.bytesMax else {
+      throw PolicyError(
+        code: .unreadable,
+        message: "The files of the regions folder have \(bytes) bytes together; at most"
+          + " \(Self.bytesMax) are read.")
     }
     self.texts = texts
   }

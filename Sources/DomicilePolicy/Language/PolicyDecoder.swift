@@ -1,4 +1,4 @@
-/// Reads `policy.yaml`, logging every problem it meets.
+/// Reads `policy.yaml` and the files that it includes, logging every problem it meets.
 struct PolicyDecoder {
   static let file = "policy.yaml"
   let geography: Geography
@@ -6,72 +6,169 @@ struct PolicyDecoder {
   let table: (_ name: String, _ at: YAMLReader) -> FactTable?
   let log: ProblemLog
 
-  func decode(_ text: String) -> Rulebook? {
-    guard let root = YAMLReader.document(file: Self.file, text: text, log: log),
-      let fields = root.fields(
-        ["policy", "exclude", "attributes", "classes", "rules", "otherwise"])
+  /// The keys that an included file may have; `policy.yaml` has some more.
+  private static let includable = [
+    "include", "groups", "assume", "exclude", "attributes", "classes", "rules",
+  ]
+
+  /// The file with everything that it includes, in the order of inclusion.
+  struct Documents {
+    fileprivate var all: [YAMLReader.Fields] = []
+
+    /// The values of a key, one for each file that has it.
+    fileprivate func values(_ key: String) -> [YAMLReader] { all.compactMap { $0[key] } }
+  }
+
+  /// Reads the file and what it includes.
+  ///
+  /// - Parameter include: The text of a file by its path below the regions folder; nil, with the problem logged, if there is
+  ///   none.
+  static func documents(
+    _ text: String, log: ProblemLog, include: (_ path: String, _ at: YAMLReader) -> String?
+  ) -> Documents? {
+    guard let root = YAMLReader.document(file: file, text: text, log: log),
+      let fields = root.fields(["policy", "otherwise"] + includable)
     else { return nil }
+    var documents = Documents(all: [fields])
+    var seen: Set<String> = []
+    func read(_ list: YAMLReader?) {
+      for entry in list?.list() ?? [] {
+        guard let path = entry.text() else { continue }
+        guard let name = path.split(separator: "/").last?.split(separator: ".").first,
+          path == "rules/\(name).yaml", isName(String(name))
+        else {
+          entry.problem("“\(path)” cannot be included: only files “rules/NAME.yaml” can")
+          continue
+        }
+        guard seen.insert(path).inserted else {
+          entry.problem("“\(path)” is included twice, or includes itself")
+          continue
+        }
+        guard let text = include(path, entry),
+          let document = YAMLReader.document(file: path, text: text, log: log),
+          let fields = document.fields(includable)
+        else { continue }
+        documents.all.append(fields)
+        read(fields["include"])
+      }
+    }
+    read(fields["include"])
+    return documents
+  }
+
+  /// The geography with the groups that the policy defines by others.
+  static func groups(_ documents: Documents, of geography: Geography) -> Geography {
+    var definitions: [String: YAMLReader] = [:]
+    for (nameReader, value) in documents.values("groups").flatMap({ $0.entries() ?? [] }) {
+      guard let name = nameReader.text() else { continue }
+      guard isGroupName(name), geography.jurisdiction(name) == nil, name != Geography.anywhere
+      else {
+        nameReader.problem(
+          "“\(name)” is no name for a group of the policy: two or more of A-Z, 0-9 and “-”, and neither a"
+            + " country's code nor a group in facts/groups.csv")
+        continue
+      }
+      if definitions[name] != nil { nameReader.problem("the group “\(name)” stands here twice") }
+      definitions[name] = value
+    }
+    return geography.adding(definitions)
+  }
+
+  func decode(_ documents: Documents) -> Rulebook? {
+    guard let fields = documents.all.first else { return nil }
     let name = fields.required("policy")?.name("a policy")
-    let attributes = attributes(fields["attributes"])
-    let classes = fields.required("classes").map(classes)
-    let exclusions = fields["exclude"]?.sequence().compactMap(exclusion) ?? []
-    let rules =
-      fields["rules"]?.sequence().compactMap {
-        rule($0, attributes: attributes, classes: classes?.map(\.name))
-      } ?? []
+    let attributes = attributes(documents.values("attributes"))
+    let assumptions = assumptions(documents.values("assume"))
+    let classLists = documents.values("classes")
+    if classLists.isEmpty { _ = fields.required("classes") }
+    let classes = classLists.isEmpty ? nil : classes(classLists)
+    let exclusions = documents.values("exclude").flatMap { $0.sequence() }.compactMap(exclusion)
+    let rules = documents.values("rules").flatMap { $0.sequence() }.compactMap {
+      rule(
+        $0,
+        declared: Declared(
+          attributes: attributes, classes: classes?.map(\.name), assumptions: assumptions))
+    }
     for (key, count) in [("exclude", exclusions.count), ("rules", rules.count)]
     where count > Rulebook.rulesMax {
       fields[key]?.problem("\(count) entries; at most \(Rulebook.rulesMax) are supported")
     }
     let otherwise = fields.required("otherwise")
     unique(
-      [("otherwise", otherwise?.line ?? root.line)] + exclusions.map { ($0.name, $0.line) }
-        + rules.map { ($0.name, $0.line) })
-    let store = otherwise?.fields(["store"]).flatMap { inner in
-      inner.required("store").map(storeSet)
-    }
+      [("otherwise", otherwise?.line ?? fields.owner.line)]
+        + exclusions.map { ($0.name, $0.line) } + rules.map { ($0.name, $0.line) })
+    let defaults = otherwise?.fields(["store", "process"])
+    let store = defaults?.required("store").map { terms($0, "store") }
+    let process = defaults?["process"].map { terms($0, "process", allowsCertified: false) }
     guard let name, let attributes, let classes, let otherwise, let store else { return nil }
     return Rulebook(
-      name: name, exclusions: exclusions, attributes: attributes, classes: classes, rules: rules,
-      otherwise: store, otherwiseLine: otherwise.line)
+      name: name, exclusions: exclusions, attributes: attributes, assumptions: assumptions ?? [:],
+      classes: classes, rules: rules, otherwise: store,
+      otherwiseProcess: process
+        ?? CountryTerms(terms: [.init(countries: geography.all)], text: Geography.anywhere),
+      otherwiseLine: otherwise.line)
   }
 
   private func unique(_ names: [(String, SourceLine)]) {
     var lines: [String: SourceLine] = [:]
     for (name, line) in names {
       if let first = lines[name] {
+        let place = first.file == line.file ? "line \(first.line)" : first.description
         log.add(
           PolicyProblem(
             file: line.file, line: line.line,
-            message: "the name “\(name)” is already that of line \(first.line)"))
+            message: "the name “\(name)” is already that of \(place)"))
       }
       lines[name] = line
     }
   }
 
-  // MARK: Classes and attributes
+  // MARK: Attributes, assumptions and classes
 
   /// Sorted; nil, with the problem logged, if there is no telling what they are.
-  private func attributes(_ reader: YAMLReader?) -> [String]? {
-    guard let reader else { return [] }
-    let entries = reader.sequence()
-    if entries.isEmpty && !reader.isEmptyList { return nil }
+  private func attributes(_ readers: [YAMLReader]) -> [String]? {
     var names: Set<String> = []
-    for entry in entries {
-      guard let name = entry.name("an attribute") else { continue }
-      if !names.insert(name).inserted { entry.problem("the attribute “\(name)” stands here twice") }
+    for reader in readers {
+      let entries = reader.sequence()
+      if entries.isEmpty && !reader.isEmptyList { return nil }
+      for entry in entries {
+        guard let name = entry.name("an attribute") else { continue }
+        if !names.insert(name).inserted {
+          entry.problem("the attribute “\(name)” stands here twice")
+        }
+      }
     }
     if names.count > Rulebook.attributesMax {
-      reader.problem("\(names.count) attributes; at most \(Rulebook.attributesMax) are supported")
+      readers.first?.problem(
+        "\(names.count) attributes; at most \(Rulebook.attributesMax) are supported")
     }
     return names.sorted()
   }
 
-  private func classes(_ reader: YAMLReader) -> [DataClassDefinition] {
+  private func assumptions(_ readers: [YAMLReader]) -> [String: Bool]? {
+    var assumptions: [String: Bool] = [:]
+    for reader in readers {
+      guard let entries = reader.entries() else { return nil }
+      for (nameReader, value) in entries {
+        guard let name = nameReader.name("an assumption"),
+          let isSo = value.flag()
+        else { continue }
+        if assumptions.updateValue(isSo, forKey: name) != nil {
+          nameReader.problem("the assumption “\(name)” stands here twice")
+        }
+      }
+    }
+    return assumptions
+  }
+
+  private func classes(_ readers: [YAMLReader]) -> [DataClassDefinition] {
     var owners: [String: String] = [:]
     var classes: [DataClassDefinition] = []
-    for (nameReader, value) in reader.entries() ?? [] {
+    for (nameReader, value) in readers.flatMap({ $0.entries() ?? [] }) {
       guard let name = nameReader.name("a data class") else { continue }
+      if classes.contains(where: { $0.name == name }) {
+        nameReader.problem("the class “\(name)” stands here twice")
+      }
       guard let fields = value.fields(["collections", "retention"]) else {
         classes.append(DataClassDefinition(name: name, collections: []))
         continue
@@ -100,193 +197,42 @@ struct PolicyDecoder {
       classes.append(DataClassDefinition(name: name, collections: names, retention: retention))
     }
     if classes.count > Rulebook.classesMax {
-      reader.problem("\(classes.count) data classes; at most \(Rulebook.classesMax) are supported")
+      readers.first?.problem(
+        "\(classes.count) data classes; at most \(Rulebook.classesMax) are supported")
     }
     if !classes.contains(where: { $0.name == Rulebook.directoryClass }) {
-      reader.problem(
+      readers.first?.problem(
         "the class “directory” is missing: the directory is data too; add “directory: {}”")
     }
     return classes
   }
 
-  // MARK: Exclusions
+  /// From when to when, both days included.
+  func period(_ fields: YAMLReader.Fields) -> PolicyPeriod {
+    let period = PolicyPeriod(from: fields["from"]?.day(), until: fields["until"]?.day())
+    if let from = period.from, let until = period.until, until < from {
+      fields["until"]?.problem("“until” (\(until)) is before “from” (\(from))")
+    }
+    return period
+  }
+}
 
-  private func exclusion(_ reader: YAMLReader) -> Exclusion? {
-    guard
-      let fields = reader.fields(
-        ["name", "where", "countries", "missing", "except", "reason", "source", "review"])
-    else { return nil }
-    let name = fields.required("name")?.name("an exclusion")
-    let reason = fields.required("reason")?.text()
-    var countries = IndexSet256()
-    switch (fields["where"], fields["countries"]) {
-    case (let condition?, nil):
-      countries = matching(condition, missing: fields["missing"])
-    case (nil, let list?):
-      for entry in list.nonEmptyList("countries") { countries.formUnion(jurisdiction(entry)) }
-      fields["missing"]?.problem("“missing” goes with “where”, not with “countries”")
-    default:
-      reader.problem("an exclusion needs either “where” or “countries”")
-    }
-    let excepted = fields["except"]?.sequence().map(exception) ?? []
-    for exception in excepted { countries = countries.subtracting(exception) }
-    let review = fields["review"]?.text()
-    if let review, !isDay(review) {
-      fields["review"]?.problem("“\(review)” is no day; write YYYY-MM-DD")
-    }
-    guard let name, let reason else { return nil }
-    return Exclusion(
-      name: name, line: reader.line, countries: countries, reason: reason,
-      source: fields["source"]?.text(), review: review)
+extension YAMLReader {
+  /// A day; nil, with the problem logged, if this is none.
+  func day() -> PolicyDay? {
+    guard let text = text() else { return nil }
+    let day = PolicyDay(text)
+    if day == nil { problem("“\(text)” is no day; write YYYY-MM-DD") }
+    return day
   }
 
-  private func exception(_ reader: YAMLReader) -> IndexSet256 {
-    guard let fields = reader.fields(["country", "reason", "source"]) else { return IndexSet256() }
-    for key in ["reason", "source"] { _ = fields.required(key)?.text() }
-    let country = fields.required("country").flatMap(geography.country)
-    return IndexSet256(country.map { [$0] } ?? [])
-  }
-
-  /// The countries for which a table of facts says what is asked.
-  ///
-  /// A territory without a row of its own has its sovereign's; who has neither is as `missing` says. A row
-  /// whose field is empty says nothing and counts as none.
-  private func matching(_ reader: YAMLReader, missing: YAMLReader?) -> IndexSet256 {
-    guard let fields = reader.fields(["facts", "column", "is"]),
-      let facts = fields.required("facts"),
-      let name = facts.text(), let table = table(name, facts),
-      let columnReader = fields.required("column"),
-      let columnName = columnReader.text(),
-      let wanted = fields.required("is")
-    else { return IndexSet256() }
-    guard let key = table.header.firstIndex(of: "code") else {
-      facts.problem("the table “\(name)” has no column “code”, which names the country of a row")
-      return IndexSet256()
-    }
-    guard let column = table.header.firstIndex(of: columnName) else {
-      columnReader.problem(
-        "the table “\(name)” has no column “\(columnName)”;"
-          + " \(suggestion(for: columnName, among: table.header))")
-      return IndexSet256()
-    }
-    let occurring = Set(table.rows.map { $0.fields[column] })
-    var values: Set<String> = []
-    for value in wanted.nonEmptyList("is") {
-      guard let text = value.text() else { continue }
-      if occurring.contains(text) {
-        values.insert(text)
-      } else {
-        value.problem(
-          "the column “\(columnName)” never is “\(text)”; \(suggestion(for: text, among: occurring))"
-        )
-      }
-    }
-    var seen = IndexSet256()
-    var rows: [CountryCode: String] = [:]
-    for row in table.rows {
-      let code = row.fields[key]
-      func problem(_ message: String) {
-        log.add(PolicyProblem(file: table.file, line: row.line, message: message))
-      }
-      guard let number = geography.number(ofCode: code) else {
-        problem(geography.unknownCountry(code))
-        continue
-      }
-      if seen.contains(number) { problem("the code “\(code)” stands here twice") }
-      seen.insert(number)
-      let fact = row.fields[column]
-      if fact.isEmpty { continue }
-      let place = "“\(revealing(fact))” in the column “\(columnName)”"
-      if visible(fact).isEmpty {
-        problem("\(place) is blank; write a value, or nothing")
-      } else if !values.contains(fact),
-        let near = values.sorted().first(where: { isNearly($0, fact) })
-      {
-        problem("\(place) is nearly “\(near)”; write one of them")
-      }
-      rows[geography.countries[number].code] = fact
-    }
-    let excludesMissing = excludesMissing(missing)
-    var result = IndexSet256()
-    for (number, country) in geography.countries.enumerated() {
-      let fact = rows[country.code] ?? country.sovereign.flatMap { rows[$0] }
-      if fact.map(values.contains) ?? excludesMissing { result.insert(number) }
-    }
-    return result
-  }
-
-  private func excludesMissing(_ reader: YAMLReader?) -> Bool {
-    guard let word = reader?.text() else { return true }
-    if !["exclude", "allow"].contains(word) {
-      reader?.problem("“missing” is “exclude” or “allow”, not “\(word)”")
-    }
-    return word != "allow"
-  }
-
-  // MARK: Rules
-
-  private func rule(_ reader: YAMLReader, attributes: [String]?, classes: [String]?) -> Rule? {
-    guard
-      let fields = reader.fields(
-        ["name", "residents", "classes", "store", "prefer", "unless", "reason", "source"])
-    else { return nil }
-    let name = fields.required("name")?.name("a rule")
-    let reason = fields.required("reason")?.text()
-    var residents = IndexSet256()
-    for entry in fields.required("residents")?.nonEmptyList("residents") ?? [] {
-      residents.formUnion(jurisdiction(entry))
-    }
-    let concerned = fields["classes"].map { list in
-      Set(list.nonEmptyList("classes").compactMap { known($0, "data class", among: classes) })
-    }
-    let store = fields["store"].map(storeSet)
-    let prefer = fields["prefer"]?.nonEmptyList("prefer").map(jurisdiction) ?? []
-    if fields["store"] == nil && fields["prefer"] == nil {
-      reader.problem("a rule needs “store” or “prefer”")
-    }
-    let unless = fields["unless"].flatMap { unless in
-      unless.fields(["attribute"]).flatMap {
-        $0.required("attribute")
-      }.flatMap { known($0, "attribute", among: attributes) }
-    }
-    guard let name, let reason else { return nil }
-    return Rule(
-      name: name, line: reader.line, residents: residents, classes: concerned, store: store,
-      prefer: prefer, unlessAttribute: unless, reason: reason, source: fields["source"]?.text())
-  }
-
-  /// A name that must be among those declared, unless there is no telling which those are.
-  private func known(_ reader: YAMLReader, _ what: String, among names: [String]?) -> String? {
-    guard let text = reader.text() else { return nil }
-    guard let names, !names.contains(text) else { return text }
-    reader.problem("unknown \(what) “\(text)”; \(suggestion(for: text, among: names))")
+  /// `true` or `false`; nil, with the problem logged, if this is neither.
+  func flag() -> Bool? {
+    guard let text = text() else { return nil }
+    if text == "true" { return true }
+    if text == "false" { return false }
+    problem("“\(text)” is neither “true” nor “false”")
     return nil
-  }
-
-  private func storeSet(_ reader: YAMLReader) -> StoreSet {
-    var terms: [StoreSet.Term] = []
-    var words: [String] = []
-    for entry in reader.nonEmptyList("store") {
-      if entry.isMapping {
-        guard let fields = entry.fields(["countries", "certified"]),
-          let list = fields.required("countries")?.nonEmptyList("countries")
-        else { continue }
-        let reader = fields.required("certified")
-        let certified = reader?.text()
-        let countries = list.reduce(into: IndexSet256()) { $0.formUnion(jurisdiction($1)) }
-        terms.append(StoreSet.Term(countries: countries, certified: certified, place: reader?.mark))
-        let names = list.map(\.quietText).joined(separator: ", ")
-        words.append("\(names) (certified \(certified ?? ""))")
-      } else {
-        terms.append(StoreSet.Term(countries: jurisdiction(entry)))
-        words.append(entry.quietText)
-      }
-    }
-    return StoreSet(terms: terms, text: words.joined(separator: ", "))
-  }
-
-  private func jurisdiction(_ reader: YAMLReader) -> IndexSet256 {
-    geography.jurisdiction(reader)
   }
 }
 
@@ -300,6 +246,11 @@ extension Geography {
     return IndexSet256()
   }
 
+  /// The countries that the words of a list mean together.
+  func jurisdictions(_ list: [YAMLReader]) -> IndexSet256 {
+    list.reduce(into: IndexSet256()) { $0.formUnion(jurisdiction($1)) }
+  }
+
   /// The number of the one country that a word of a file means; nil, with the problem logged, if none.
   func country(_ reader: YAMLReader) -> Int? {
     guard let text = reader.text() else { return nil }
@@ -307,16 +258,32 @@ extension Geography {
     if number == nil { reader.problem(unknownCountry(text)) }
     return number
   }
-}
 
-/// Whether `text` is a day of the Gregorian calendar, `YYYY-MM-DD` (ISO 8601).
-private func isDay(_ text: String) -> Bool {
-  let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-  guard parts.count == 3, parts.map(\.utf8.count) == [4, 2, 2],
-    text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }),
-    let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2])
-  else { return false }
-  let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-  let days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-  return (1...12).contains(month) && day >= 1 && day <= days[month - 1]
+  /// With groups that are made of others; one that contains itself is a problem.
+  func adding(_ definitions: [String: YAMLReader]) -> Geography {
+    var result = self
+    var isOpen: Set<String> = []
+    func resolve(_ name: String, _ value: YAMLReader) {
+      isOpen.insert(name)
+      var countries = IndexSet256()
+      for member in value.nonEmptyList(name) {
+        let text = member.quietText
+        if isOpen.contains(text) {
+          member.problem("the group “\(text)” contains itself")
+          continue
+        }
+        if let definition = definitions[text], result.jurisdiction(text) == nil {
+          resolve(text, definition)
+        }
+        countries.formUnion(result.jurisdiction(member))
+      }
+      isOpen.remove(name)
+      result.keep(countries, as: name)
+    }
+    for (name, value) in definitions.sorted(by: { $0.key < $1.key })
+    where result.jurisdiction(name) == nil {
+      resolve(name, value)
+    }
+    return result
+  }
 }

@@ -47,7 +47,7 @@ public struct Retention: Sendable {
   }
 
   /// What the policy says, for explanations: `shortest 5y, longest 10y (policy.yaml:14)`.
-  var text: String {
+  public var text: String {
     let written = [
       writesStandard ? standardLimit.map { ("default", $0) } : nil,
       longestLimit.map { ("longest", $0) }, shortestLimit.map { ("shortest", $0) },

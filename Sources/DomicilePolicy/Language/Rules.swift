@@ -7,21 +7,22 @@ public struct SourceLine: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(file):\(line)" }
 }
 
-/// What a country must be for storage: in one of the terms.
-struct StoreSet: Sendable {
+/// What a country must be: in one of the terms.
+struct CountryTerms: Sendable {
   struct Term: Sendable {
     let countries: IndexSet256
     /// The certification the region's operator must hold for this term to count.
     var certified: String?
     /// Line and column of that certification.
     var place: (line: Int, column: Int)?
+    var period = PolicyPeriod.always
   }
 
-  let terms: [Term]
+  var terms: [Term]
   /// As written, for explanations: `EEA, GDPR-ADEQUACY-FULL, US (certified EU-US-DPF)`.
   let text: String
 
-  /// Whether storing in the country is permitted to an operator with these certifications.
+  /// Whether a country is permitted to an operator with these certifications.
   func permits(_ country: Int, certifications: Set<String>) -> Bool {
     terms.contains { term in
       term.countries.contains(country)
@@ -29,26 +30,42 @@ struct StoreSet: Sendable {
     }
   }
 
-  /// The countries in which some operator could store: any certification may exist.
+  /// The countries that are permitted to some operator: any certification may exist.
   var countries: IndexSet256 {
     terms.reduce(into: IndexSet256()) { $0.formUnion($1.countries) }
   }
+
+  func holding(on day: PolicyDay) -> CountryTerms {
+    CountryTerms(terms: terms.filter { $0.period.contains(day) }, text: text)
+  }
 }
 
-/// A rule: what the data of some residents, in some classes, may be stored in.
+/// A rule: where the data of some residents, in some classes, may be.
 struct Rule: Sendable {
   let name: String
   let line: SourceLine
   let residents: IndexSet256
   /// Nil: all classes.
   let classes: Set<String>?
-  let store: StoreSet?
+  /// Where it may be stored, and nowhere else.
+  var store: CountryTerms?
+  /// Where it must be stored, and may be elsewhere too. With one home that is where the home must be.
+  var copy: CountryTerms?
+  /// Where a process that reads or writes it may run.
+  var process: CountryTerms?
   /// Groups and countries in the order in which their regions are chosen.
   let prefer: [IndexSet256]
   /// The rule does not bind users who have this attribute.
   let unlessAttribute: String?
+  /// The rule binds only where all of these are assumed of the deployment.
+  let assumptions: [String]
+  let period: PolicyPeriod
   let reason: String
   let source: String?
+  /// The day from which the rule should be looked at again.
+  let review: PolicyDay?
+  /// Nobody has checked that the law says so.
+  let isUnverified: Bool
 
   func concerns(dataClass: String) -> Bool { classes?.contains(dataClass) ?? true }
 }
@@ -58,10 +75,11 @@ struct Exclusion: Sendable {
   let name: String
   let line: SourceLine
   let countries: IndexSet256
+  let period: PolicyPeriod
   let reason: String
   let source: String?
-  /// The day from which the exclusion should be looked at again, `YYYY-MM-DD`.
-  let review: String?
+  /// The day from which the exclusion should be looked at again.
+  let review: PolicyDay?
 }
 
 /// A kind of data and the collections that hold it.
@@ -78,16 +96,21 @@ public struct DataClassDefinition: Sendable {
   }
 }
 
-/// What `policy.yaml` says.
+/// What `policy.yaml` and the files that it includes say.
 struct Rulebook: Sendable {
   var name: String
   var exclusions: [Exclusion]
   /// Sorted; an attribute's place is its bit.
   var attributes: [String]
-  /// In the order of the file.
+  /// What is taken for so of this deployment.
+  var assumptions: [String: Bool]
+  /// In the order of the files.
   var classes: [DataClassDefinition]
   var rules: [Rule]
-  var otherwise: StoreSet
+  /// Where no rule with `store` matches.
+  var otherwise: CountryTerms
+  /// Where no rule with `process` matches.
+  var otherwiseProcess: CountryTerms
   var otherwiseLine: SourceLine
 
   /// The class whose data the directory itself is.
@@ -98,4 +121,31 @@ struct Rulebook: Sendable {
   static let classesMax = 64
   /// The most rules, and the most exclusions.
   static let rulesMax = 10_000
+
+  /// What holds on a day, of this deployment.
+  func holding(on day: PolicyDay) -> Rulebook {
+    var result = self
+    result.exclusions = exclusions.filter { $0.period.contains(day) }
+    result.rules = rules.filter { rule in
+      rule.period.contains(day) && rule.assumptions.allSatisfy { assumptions[$0] ?? false }
+    }.map { rule in
+      var rule = rule
+      rule.store = rule.store?.holding(on: day)
+      rule.copy = rule.copy?.holding(on: day)
+      rule.process = rule.process?.holding(on: day)
+      return rule
+    }
+    result.otherwise = otherwise.holding(on: day)
+    result.otherwiseProcess = otherwiseProcess.holding(on: day)
+    return result
+  }
+
+  /// The days on which something begins or ends to hold, in order.
+  var changes: [PolicyDay] {
+    let terms =
+      (rules.flatMap { [$0.store, $0.copy, $0.process] } + [otherwise, otherwiseProcess])
+      .compactMap(\.self).flatMap(\.terms)
+    let periods = rules.map(\.period) + exclusions.map(\.period) + terms.map(\.period)
+    return Set(periods.flatMap(\.changes)).sorted()
+  }
 }

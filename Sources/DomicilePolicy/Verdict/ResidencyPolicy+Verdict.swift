@@ -19,23 +19,48 @@ extension ResidencyPolicy {
     geography.codes(rulebook.exclusions.reduce(into: IndexSet256()) { $0.formUnion($1.countries) })
   }
 
-  /// The exclusions that should have been looked at again before a day, `YYYY-MM-DD`.
-  public func reviewsOverdue(on day: String) -> [(name: String, line: SourceLine, review: String)] {
-    rulebook.exclusions.compactMap { exclusion in
-      exclusion.review.flatMap { $0 < day ? (exclusion.name, exclusion.line, $0) : nil }
-    }
+  /// Explains whether a process in a country may read and write a user's data of a class.
+  ///
+  /// - Parameter location: A country's code; nil: nobody has said where the process runs.
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func processingVerdict(
+    for profile: ResidencyProfile, dataClass: String, in location: String?
+  ) throws(PolicyError) -> Verdict {
+    let compiled = try compile(profile)
+    let classNumber = try number(ofClass: dataClass)
+    let country = try location.map { name throws(PolicyError) in try number(ofCountry: name) }
+    let explanation = Explanation(
+      policy: self, profile: profile, compiled: compiled, classNumber: classNumber)
+    return explanation.processingVerdict(country: country)
   }
 
-  /// What is valid but probably not meant: certifications that no operator has, so that their term never counts.
+  /// What should have been looked at again before a day.
+  public func reviewsOverdue(
+    on day: PolicyDay
+  ) -> [(name: String, line: SourceLine, review: PolicyDay)] {
+    (written.exclusions.map { ($0.name, $0.line, $0.review) }
+      + written.rules.map { ($0.name, $0.line, $0.review) }).compactMap { name, line, review in
+        review.flatMap { $0 < day ? (name, line, $0) : nil }
+      }
+  }
+
+  /// What is valid but probably not meant, or not checked: certifications that no operator has, so that their term never
+  /// counts, and rules that are marked as unverified.
   public var warnings: [PolicyProblem] {
-    let stores = rulebook.rules.compactMap(\.store) + [rulebook.otherwise]
-    return stores.flatMap(\.terms).compactMap { term in
+    let stores = written.rules.compactMap(\.store) + [written.otherwise]
+    let unheld: [PolicyProblem] = stores.flatMap(\.terms).compactMap { term in
       guard let name = term.certified, !topology.certifications.contains(name) else { return nil }
       let hint = suggestion(for: name, among: topology.certifications)
       return PolicyProblem(
         file: PolicyDecoder.file, line: term.place?.line, column: term.place?.column,
         message: "no operator in \(TopologyDecoder.file) has the certification “\(name)”; \(hint)")
     }
+    let unverified = written.rules.filter(\.isUnverified).map { rule in
+      PolicyProblem(
+        file: rule.line.file, line: rule.line.line,
+        message: "nobody has verified that the law says what the rule “\(rule.name)” does")
+    }
+    return unheld + unverified
   }
 
   /// The names of the regions where the data may live and a shard accepts it, nearest first.
@@ -58,9 +83,35 @@ private struct Explanation {
 
   private var dataClass: String { policy.classes[classNumber].name }
   private var constraints: Constraints { policy.constraints }
+  private var matching: [Int] {
+    constraints.matching(residence: compiled.country, dataClass: classNumber)
+  }
+
+  /// By which countries the process's may be told from others; nil: it is not known, and none would do.
+  func processingVerdict(country: Int?) -> Verdict {
+    let binding = constraints.processBinding(matching, attributes: compiled.attributes)
+    let isAllowed = policy.permitsProcessing(compiled, dataClass: classNumber, in: country)
+    let forbidding = binding.filter { identity in
+      country.map { !constraints.permitted(by: identity).countries.contains($0) } ?? true
+    }
+    let deciding = isAllowed ? binding : forbidding
+    return Verdict(
+      outcome: isAllowed ? .allowed : .refused, dataClass: dataClass,
+      residence: "\(profile.residence)", attributes: profile.attributes, region: nil,
+      country: country.map { "\(policy.geography.countries[$0].code)" }, isProcessing: true,
+      rules: deciding.compactMap { citation($0, region: nil, conflict: [], country: country) },
+      conflict: isAllowed
+        ? []
+        : forbidding.prefix(1).compactMap {
+          citation($0, region: nil, conflict: [], country: country)
+        },
+      alternatives: [],
+      legalCountries: policy.geography.codes(constraints.permitted(by: binding).countries)
+        .map(\.description),
+      digest: policy.digest.description)
+  }
 
   func verdict(region: Int?) -> Verdict {
-    let matching = constraints.matching(residence: compiled.country, dataClass: dataClass)
     let binding = constraints.binding(matching, attributes: compiled.attributes)
     let serving = policy.servingRegions(compiled, dataClass: classNumber)
     let countries = constraints.permitted(by: binding).countries
@@ -90,6 +141,7 @@ private struct Explanation {
     return Verdict(
       outcome: outcome, dataClass: dataClass, residence: "\(profile.residence)",
       attributes: profile.attributes, region: place?.name, country: place.map { "\($0.country)" },
+      isProcessing: false,
       rules: deciding.compactMap { citation($0, region: region, conflict: conflict) },
       conflict: conflict.compactMap { citation($0, region: region, conflict: conflict) },
       alternatives: serving,
@@ -111,33 +163,49 @@ private struct Explanation {
   }
 
   private func citation(
-    _ identity: Constraints.Identity, region: Int?, conflict: [Constraints.Identity]
+    _ identity: Constraints.Identity, region: Int?, conflict: [Constraints.Identity],
+    country: Int? = nil
   ) -> Verdict.Citation? {
     let rulebook = policy.rulebook
+    func citation(of rule: Rule, _ demand: String) -> Verdict.Citation {
+      Verdict.Citation(
+        name: rule.name, file: rule.line.file, line: rule.line.line, demand: demand,
+        reason: rule.reason, source: rule.source)
+    }
+    func otherwise(_ key: String, _ demand: String) -> Verdict.Citation {
+      Verdict.Citation(
+        name: "otherwise", file: rulebook.otherwiseLine.file, line: rulebook.otherwiseLine.line,
+        demand: demand, reason: "no rule with “\(key)” matches", source: nil)
+    }
     switch identity {
     case .exclusion(let number):
       let exclusion = rulebook.exclusions[number]
       return Verdict.Citation(
         name: exclusion.name, file: exclusion.line.file, line: exclusion.line.line,
-        demand: demand(
-          of: exclusion, region: region,
-          clashing: constraints.permitted(by: conflict.filter { $0 != identity }).countries),
+        demand: country.map { "excludes \(policy.geography.countries[$0].code)" }
+          ?? demand(
+            of: exclusion, region: region,
+            clashing: constraints.permitted(by: conflict.filter { $0 != identity }).countries),
         reason: exclusion.reason, source: exclusion.source)
-    case .rule(let number):
+    case .store(let number):
       let rule = rulebook.rules[number]
-      guard let store = rule.store else { return nil }
-      return Verdict.Citation(
-        name: rule.name, file: rule.line.file, line: rule.line.line,
-        demand: demand(of: store, region: region), reason: rule.reason, source: rule.source)
-    case .otherwise:
-      return Verdict.Citation(
-        name: "otherwise", file: rulebook.otherwiseLine.file, line: rulebook.otherwiseLine.line,
-        demand: demand(of: rulebook.otherwise, region: region),
-        reason: "no rule with “store” matches", source: nil)
+      return rule.store.map { citation(of: rule, demand(of: $0, region: region)) }
+    case .copy(let number):
+      let rule = rulebook.rules[number]
+      return rule.copy.map { citation(of: rule, "demands a copy in \($0.text)") }
+    case .process(let number):
+      let rule = rulebook.rules[number]
+      return rule.process.map { citation(of: rule, "is processed only in \($0.text)") }
+    case .otherwiseStore: return otherwise("store", demand(of: rulebook.otherwise, region: region))
+    case .otherwiseProcess:
+      let text = rulebook.otherwiseProcess.text
+      return otherwise(
+        "process",
+        text == Geography.anywhere ? "is processed anywhere" : "is processed only in \(text)")
     }
   }
 
-  private func demand(of store: StoreSet, region: Int?) -> String {
+  private func demand(of store: CountryTerms, region: Int?) -> String {
     let base = store.text == Geography.anywhere ? "stores anywhere" : "stores only in \(store.text)"
     guard let region else { return base }
     let place = policy.topology.regions[region]

@@ -13,13 +13,22 @@ public struct ResidencyPolicy: Sendable {
   /// Declared attributes, sorted.
   public var attributes: [String] { rulebook.attributes }
   public var name: String { rulebook.name }
+  /// The days between which these verdicts hold.
+  public let phase: PolicyPhase
+  /// The day for which this was compiled, in the phase.
+  public let day: PolicyDay
 
-  let rulebook: Rulebook
+  /// All that is written, whenever it holds.
+  let written: Rulebook
+  /// What holds in the phase.
+  var rulebook: Rulebook { constraints.rulebook }
   let constraints: Constraints
   private let classNumbers: [String: Int]
   private let collectionClasses: [String: Int]
   private let cells: [Cell]
   private let regionSets: [IndexSet256]
+  /// By the same places: the countries where a process may run.
+  private let processSets: [IndexSet256]
   /// Kilometres from a country to a region, by country number times the regions plus region number.
   private let distances: [Int32]
 
@@ -34,18 +43,21 @@ public struct ResidencyPolicy: Sendable {
   /// The most attributes on which one class and residence may depend.
   static let relevantAttributesMax = 8
 
-  /// Compiles the texts.
+  /// Compiles what the texts say of the phase in which a day lies.
   ///
   /// - Throws: ``PolicyError`` with code ``PolicyError/Code/invalid`` and every problem found.
-  public init(files: RegionFiles) throws(PolicyError) {
+  public init(files: RegionFiles, on day: PolicyDay) throws(PolicyError) {
     let log = ProblemLog()
     let loader = PolicyLoader(texts: files.texts, log: log)
     guard let parts = loader.load() else { throw .invalid(log.problems) }
     geography = parts.geography
-    rulebook = parts.rulebook
+    written = parts.rulebook
     topology = parts.topology
+    self.day = day
+    phase = PolicyPhase(changes: parts.rulebook.changes, on: day)
     constraints = Constraints(
-      rulebook: parts.rulebook, topology: parts.topology, geography: parts.geography)
+      rulebook: parts.rulebook.holding(on: day), topology: parts.topology,
+      geography: parts.geography)
     self.files = files.keeping(loader.used)
     digest = self.files.digest
 
@@ -60,9 +72,10 @@ public struct ResidencyPolicy: Sendable {
 
     var cells: [Cell] = []
     var sets: [IndexSet256] = []
-    for definition in parts.rulebook.classes {
+    var processSets: [IndexSet256] = []
+    for (classNumber, definition) in parts.rulebook.classes.enumerated() {
       for country in geography.countries.indices {
-        let matching = constraints.matching(residence: country, dataClass: definition.name)
+        let matching = constraints.matching(residence: country, dataClass: classNumber)
         let relevant = constraints.relevantAttributes(of: matching)
         guard relevant.nonzeroBitCount <= Self.relevantAttributesMax else {
           log.add(
@@ -76,20 +89,24 @@ public struct ResidencyPolicy: Sendable {
         cells.append(Cell(relevant: relevant, firstSet: sets.count))
         for combination in 0..<(1 << relevant.nonzeroBitCount) {
           let attributes = deposit(UInt64(combination), into: relevant)
-          sets.append(constraints.regions(matching, attributes: attributes))
+          let storing = constraints.binding(matching, attributes: attributes)
+          sets.append(constraints.permitted(by: storing).regions)
+          let processing = constraints.processBinding(matching, attributes: attributes)
+          processSets.append(constraints.permitted(by: processing).countries)
         }
       }
     }
     self.cells = cells
     regionSets = sets
+    self.processSets = processSets
     distances = geography.countries.flatMap { country in
       parts.topology.regions.map { Int32(country.point.kilometres(to: $0.point)) }
     }
   }
 
   /// Reads and compiles a regions folder.
-  public init(folder: String) throws(PolicyError) {
-    try self.init(files: RegionFiles(folder: folder))
+  public init(folder: String, on day: PolicyDay) throws(PolicyError) {
+    try self.init(files: RegionFiles(folder: folder), on: day)
   }
 
   // MARK: Names
@@ -164,6 +181,17 @@ public struct ResidencyPolicy: Sendable {
         + " \(sentence(suggestion(for: name, among: topology.regions.map(\.name))))")
   }
 
+  /// The number of a country as a caller writes it.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func number(ofCountry text: String) throws(PolicyError) -> Int {
+    let code = try geography.country(text)
+    guard let number = geography.number(of: code) else {
+      preconditionFailure("a country that is known has a number")
+    }
+    return number
+  }
+
   // MARK: Verdicts
 
   /// Whether data of the class, of a user with these tags, may live in the region.
@@ -171,9 +199,25 @@ public struct ResidencyPolicy: Sendable {
     regions(profile, dataClass: dataClass).contains(region)
   }
 
+  /// Whether the policy says anywhere where processes may run.
+  public var restrictsProcessing: Bool { constraints.restrictsProcessing }
+
+  /// Whether a process in a country may read and write data of the class, of a user with these tags. Nil stands for a process
+  /// of which nobody has said where it runs: it may if the policy does not restrict that at all.
+  public func permitsProcessing(
+    _ profile: CompiledProfile, dataClass: Int, in location: Int?
+  ) -> Bool {
+    guard let location else { return !constraints.restrictsProcessing }
+    return processSets[place(profile, dataClass: dataClass)].contains(location)
+  }
+
   func regions(_ profile: CompiledProfile, dataClass: Int) -> IndexSet256 {
+    regionSets[place(profile, dataClass: dataClass)]
+  }
+
+  private func place(_ profile: CompiledProfile, dataClass: Int) -> Int {
     let cell = cells[dataClass * geography.countries.count + profile.country]
-    return regionSets[cell.firstSet + Int(extract(profile.attributes, by: cell.relevant))]
+    return cell.firstSet + Int(extract(profile.attributes, by: cell.relevant))
   }
 
   /// The law of a shard: which profiles it may hold, from the policy and from what the shard accepts, and how
@@ -232,8 +276,7 @@ public struct ResidencyPolicy: Sendable {
   ) -> [[ShardDefinition]] {
     let legal = regions(profile, dataClass: dataClass)
     let prefer = constraints.preference(
-      residence: profile.country, dataClass: rulebook.classes[dataClass].name,
-      attributes: profile.attributes)
+      residence: profile.country, dataClass: dataClass, attributes: profile.attributes)
     var ranked: [Rank: [ShardDefinition]] = [:]
     for shard in topology.shards where shard.residents.contains(profile.country) {
       guard let region = topology.regionNumber(shard.region), legal.contains(region) else {

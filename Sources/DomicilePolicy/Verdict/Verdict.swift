@@ -34,8 +34,10 @@ public struct Verdict: Sendable, Hashable, Codable {
   public let attributes: [String]
   /// The region asked about, if any.
   public let region: String?
-  /// The country of that region.
+  /// The country of that region; of a process, where it runs, if that is known.
   public let country: String?
+  /// Whether this is about reading and writing by a process somewhere, and not about where the data lives.
+  public let isProcessing: Bool
   /// The rules that decided: for a refusal all that forbid, for an allowance all that were asked.
   public let rules: [Citation]
   /// Where nothing is legal, an irreducible set of rules that conflict: drop any one of them and some place
@@ -57,6 +59,11 @@ extension Verdict: CustomStringConvertible {
   public var summary: String {
     let tags = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
     let whose = "\(dataClass) of a resident of \(residence)\(tags)"
+    if isProcessing {
+      let place =
+        country.map { "a process in \($0)" } ?? "a process of which nobody said where it runs"
+      return "\(outcome): \(whose) may \(isAllowed ? "" : "not ")be read and written by \(place)"
+    }
     let place = region.map { "\($0) (\(country ?? ""))" }
     switch outcome {
     case .allowed:
@@ -85,6 +92,13 @@ extension Verdict: CustomStringConvertible {
       lines.append("  \(citation.name) (\(citation.file):\(citation.line)) \(citation.demand)")
       lines.append("    because: \(citation.reason)")
       if let source = citation.source { lines.append("    source: \(source)") }
+    }
+    if isProcessing, !isAllowed {
+      let countries = legalCountries.prefix(12).joined(separator: ", ")
+      lines.append(
+        legalCountries.isEmpty
+          ? "  it may be processed nowhere"
+          : "  legal instead: \(countries)\(legalCountries.count > 12 ? ", …" : "")")
     }
     if region != nil && outcome != .allowed {
       lines.append(

@@ -17,6 +17,8 @@ struct FileProof {
   /// Tries that failed, since one went through.
   var failures = 0
   var nextTry: ContinuousClock.Instant?
+  /// Of the last try.
+  var problem: StorageError?
 }
 
 extension GroupCommit {
@@ -52,8 +54,10 @@ extension GroupCommit {
     }
   }
 
-  /// Proves that the file is clean, or rewrites it, beside the writers; purges wait for it.
-  func proveInBackground(at now: ContinuousClock.Instant = .now) {
+  /// Proves that the file is clean, or rewrites it, beside the writers; purges wait for it. What went wrong with the last
+  /// try, if that is so.
+  @discardableResult
+  func proveInBackground(at now: ContinuousClock.Instant = .now) -> StorageError? {
     let begins = proof.withLock { proof in
       guard !proof.isRunning, !proof.isClosing, proof.nextTry.map({ $0 <= now }) ?? true else {
         return false
@@ -61,11 +65,18 @@ extension GroupCommit {
       proof.isRunning = true
       return true
     }
-    guard begins else { return }
+    guard begins else { return proof.withLock { $0.problem } }
     let thread = Thread { [self] in
-      let isDone = (try? proveOrRewrite()) ?? false
+      var isDone = false
+      var problem: StorageError?
+      do throws(StorageError) {
+        isDone = try storing(in: place) { try proveOrRewrite() }
+      } catch {
+        problem = error
+      }
       proof.withLock { proof in
         proof.isRunning = false
+        proof.problem = problem
         proof.failures = isDone ? 0 : proof.failures + 1
         // Rewriting takes time and space: what failed is not repeated at once.
         let pause = Duration.milliseconds(100 << min(proof.failures, 12))
@@ -77,6 +88,7 @@ extension GroupCommit {
     }
     thread.name = "domicile proof"
     thread.start()
+    return proof.withLock { $0.problem }
   }
 
   private func proveOrRewrite() throws -> Bool {
@@ -90,15 +102,9 @@ extension GroupCommit {
       let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
       try connection.givingWay(when: { [self] in isClosing }) { try connection.rewrite(by: folder) }
     }
-    // Pages are clean once they have left the WAL.
+    // Pages are clean once they have left the WAL by our VFS: who copied it is not known, so it is proved.
     while !isClosing {
-      let isCut = try gate.pass {
-        try gate.isFileClean(connection)
-          || gate.writeMainFile(connection, isRewritten: { $0 }) {
-            try connection.truncateWAL(patience: limits.purgePatience)
-          }
-      }
-      if isCut { return true }
+      if let findings = try prove(gate, connection, atMost: 1) { return findings.isEmpty }
       usleep(100_000)
     }
     return false

@@ -197,7 +197,10 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
   /// Whether somebody waits for a purge, and since when.
   package var purgeState: PurgeState { purges.purgeState }
 
-  private var hasWAL: Bool { DatabaseFile.walBytes(path) > 0 }
+  /// What went wrong when the purge that waits was tried last; nil if somebody's reading keeps it back.
+  package var purgeProblem: StorageError? { purges.problem }
+
+  var hasWAL: Bool { DatabaseFile.walBytes(path) > 0 }
 
   /// Does what waits, then closes the file.
   package func close() async {

@@ -25,6 +25,8 @@ final class PurgeRequests: Sendable {
     /// Purges that failed since one was done.
     var failures = 0
     var nextTry: ContinuousClock.Instant?
+    /// Of the last that failed.
+    var problem: StorageError?
     var lastDone = ContinuousClock.now
   }
 
@@ -50,6 +52,8 @@ final class PurgeRequests: Sendable {
     state.withLock { state in state.since.map(PurgeState.pending) ?? .done }
   }
 
+  var problem: StorageError? { state.withLock { $0.problem } }
+
   /// Whether there is one to be tried now.
   func isDue(at now: ContinuousClock.Instant = .now) -> Bool {
     state.withLock { state in
@@ -70,6 +74,7 @@ final class PurgeRequests: Sendable {
       state.done = max(state.done, ticket)
       state.failures = 0
       state.nextTry = nil
+      state.problem = nil
       state.lastDone = now
       // Who asked meanwhile has waited for no longer than this purge took.
       state.since = state.asked > state.done ? now : nil
@@ -80,9 +85,10 @@ final class PurgeRequests: Sendable {
   func retry() { state.withLock { $0.nextTry = nil } }
 
   /// The next try comes later and later, but within a second.
-  func failed(at now: ContinuousClock.Instant = .now) {
+  func failed(_ problem: StorageError? = nil, at now: ContinuousClock.Instant = .now) {
     state.withLock { state in
       state.failures += 1
+      state.problem = problem
       state.nextTry = now + min(.milliseconds(10 << min(state.failures, 7)), .seconds(1))
     }
   }

@@ -40,7 +40,7 @@ final class WriterThread<Context: CommitContext> {
       } catch {
         // Before anything was taken: nobody's write was begun.
         for job in owner.queue.take(max: limits.jobsPerBatchMax) { job.finish(error) }
-        owner.purges.failed()
+        owner.purges.failed(error)
       }
     }
     // Whoever comes next finds an empty WAL, if nobody else has the file open just now.
@@ -256,17 +256,19 @@ final class WriterThread<Context: CommitContext> {
 
   private func purge() {
     let ticket = owner.purges.begin()
-    do {
+    var problem: StorageError?
+    do throws(StorageError) {
       let context = try usableContext()
-      if try cutWAL(context) {
-        if gate?.isFileClean(context.connection) ?? false { return owner.purges.finish(ticket) }
-        // Something else has written it, or a checkpoint died in a bad moment.
-        owner.proveInBackground()
+      let isCut = try storing(in: owner.place) { try cutWAL(context) }
+      if isCut, gate?.isFileClean(context.connection) ?? false {
+        return owner.purges.finish(ticket)
       }
+      // Something else has written it, or a checkpoint died in a bad moment.
+      if isCut { problem = owner.proveInBackground() }
     } catch {
-      // What is told is the state, pending; the disk's own trouble is told by the next write.
+      problem = error
     }
-    owner.purges.failed()
+    owner.purges.failed(problem)
   }
 
   /// Whether nothing may be added: somebody's long reading keeps the WAL from being copied.

@@ -10,23 +10,27 @@ extension SQLiteShard {
 
   package func erase(
     _ erasure: HomeErasure, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> ErasedHome {
-    let refusal = try await commits.commit(by: deadline) { writer in
-      try writer.beginErasure(erasure)
-    }
-    if let refusal { throw refusal }
+  ) async -> ErasedHome {
     var result = ErasedHome()
-    var after: RecordPosition?
-    var hasMore = true
-    while hasMore {
-      let step = try await commits.commit(by: deadline) { [after] writer in
-        try writer.eraseRecords(erasure, after: after, limit: Self.rowsPerStep)
-      }.get()
-      result.records += step.records
-      result.bytes += step.bytes
-      result.held = HeldHome.sum(result.held, step.held)
-      after = step.last
-      hasMore = step.hasMore
+    do throws(StorageError) {
+      let refusal = try await commits.commit(by: deadline) { writer in
+        try writer.beginErasure(erasure)
+      }
+      if let refusal { throw refusal }
+      var after: RecordPosition?
+      var hasMore = true
+      while hasMore {
+        let step = try await commits.commit(by: deadline) { [after] writer in
+          try writer.eraseRecords(erasure, after: after, limit: Self.rowsPerStep)
+        }.get()
+        result.records += step.records
+        result.bytes += step.bytes
+        result.held = HeldHome.sum(result.held, step.held)
+        after = step.last
+        hasMore = step.hasMore
+      }
+    } catch {
+      result.error = error
     }
     return result
   }
@@ -81,7 +85,9 @@ extension SQLiteShard {
 
   // MARK: The sweep
 
-  package func sweep(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Sweep {
+  package func sweep(
+    purgesAll: Bool, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Sweep {
     // Another process may have accepted the clock.
     let kept = try read { reader, _ in try TimeAnchor.kept(in: reader.connection) }
     if kept.machineRun == clock.machineRun { anchor.keep(kept) }
@@ -109,7 +115,8 @@ extension SQLiteShard {
       hasMore = found.count >= Self.rowsPerStep && !time.isInDoubt
     }
     // One reader must not keep the next shard's sweep back: the purge goes on by itself.
-    if result.records > 0 || result.purge != .done {
+    let mayHold = purgesAll && commits.hasWAL
+    if result.records > 0 || result.purge != .done || mayHold {
       result.purge = await purge(by: min(deadline, .now + .seconds(1)))
     }
     return result
@@ -152,12 +159,14 @@ extension SQLiteShard {
 }
 
 /// What became of a home that was erased.
-package struct ErasedHome: Sendable, Equatable {
+package struct ErasedHome: Sendable {
   package var records: Int64 = 0
   /// The bytes of their keys and values.
   package var bytes: Int64 = 0
   /// What must be kept for now; nil if nothing is.
   package var held: HeldHome?
+  /// Why it did not come to its end; what was deleted before is counted.
+  package var error: StorageError?
 
   package init() {}
 }

@@ -154,6 +154,8 @@ package final class SQLiteShard: ShardStore {
 
   package var purgeState: PurgeState { commits.purgeState }
 
+  package var purgeProblem: StorageError? { commits.purgeProblem }
+
   package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
     try commits.searchRemnants()
   }

@@ -67,11 +67,12 @@ package protocol ShardStore: Sendable {
   /// Whether somebody waits for a purge, and since when.
   var purgeState: PurgeState { get }
 
-  /// Erases a home: stamps it, then deletes its records. Repeating it after a failure goes on; a purge makes it
-  /// physical. Throws `outrun` if the home has a higher token.
-  func erase(
-    _ erasure: HomeErasure, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> ErasedHome
+  /// What went wrong when the purge that waits was tried last; nil if somebody's reading keeps it back.
+  var purgeProblem: StorageError? { get }
+
+  /// Erases a home: stamps it, then deletes its records. Repeating it after an error goes on; a purge makes it
+  /// physical. The error is `outrun` if the home has a higher token, and `policyChanged` if the shard is behind the directory.
+  func erase(_ erasure: HomeErasure, by deadline: ContinuousClock.Instant) async -> ErasedHome
 
   /// Deletes a range of records of an open home, but for what is held.
   func erase(
@@ -93,8 +94,11 @@ package protocol ShardStore: Sendable {
     _ homes: [HomeReference], name: String, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?]
 
-  /// Deletes what has expired, fits what is stored to a changed policy, and purges.
-  func sweep(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Sweep
+  /// Deletes what has expired, fits what is stored to a changed policy, and purges that; with `purgesAll` whatever was
+  /// deleted, by other processes too. Throws `policyChanged` if the shard is behind the directory.
+  func sweep(
+    purgesAll: Bool, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Sweep
 
   /// Whether nothing is swept, because the clock differs from what is known of the time.
   var isClockInDoubt: Bool { get }

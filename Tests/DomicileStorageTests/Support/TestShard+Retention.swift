@@ -62,8 +62,10 @@ extension ShardStore {
 
   @discardableResult
   func erase(_ home: HomeReference = .ada, token: Int64) async throws -> ErasedHome {
-    try await erase(
+    let erased = await erase(
       HomeErasure(owner: home.owner, dataClass: home.dataClass, token: token), by: .soon)
+    if let error = erased.error { throw error }
+    return erased
   }
 
   @discardableResult
@@ -97,7 +99,7 @@ extension ShardStore {
   }
 
   @discardableResult
-  func sweep() async throws -> Sweep { try await sweep(by: .soon) }
+  func sweep() async throws -> Sweep { try await sweep(purgesAll: false, by: .soon) }
 
   func acceptClock() async throws { try await acceptClock(by: .soon) }
 

@@ -52,6 +52,7 @@ actor GoneLife {
         for: isMarked ? GonePlan.marked : users[0..<users.count].randomElement(using: &random) ?? ""
       )
     }
+    if process == plan.eraser { try await writeWhatGoes() }
     if [.user, .dataClass].contains(plan.way) {
       // The shard keeps the beginnings of keys for which somebody sets a lifetime.
       let prefix = RecordKey(Marks.going.bytes(20, using: &random))
@@ -100,6 +101,16 @@ actor GoneLife {
       }
     }
     try await router.user(UserID(user)).write(batch, deadline: .seconds(60))
+    entries[place] = next
+  }
+
+  /// Something is there to go, whatever was drawn before.
+  private func writeWhatGoes() async throws {
+    let place = Place(user: GonePlan.marked, collection: plan.goingCollections[0])
+    var next = entries[place] ?? [:]
+    var batch = RecordBatch()
+    put(plan.key(goes: true, using: &random), goes: true, in: place.collection, of: &next, &batch)
+    try await router.user(UserID(place.user)).write(batch, deadline: .seconds(60))
     entries[place] = next
   }
 

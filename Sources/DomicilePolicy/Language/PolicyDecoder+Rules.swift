@@ -1,0 +1,99 @@
+/// Rules, and the countries that they permit.
+extension PolicyDecoder {
+  /// What rules may name; nil where there is no telling.
+  struct Declared {
+    let attributes: [String]?
+    let classes: [String]?
+    let assumptions: [String: Bool]?
+  }
+
+  func rule(_ reader: YAMLReader, declared: Declared) -> Rule? {
+    guard
+      let fields = reader.fields([
+        "name", "residents", "classes", "store", "copy", "process", "prefer", "unless", "when",
+        "from", "until", "reason", "source", "review", "unverified",
+      ])
+    else { return nil }
+    let name = fields.required("name")?.name("a rule")
+    let reason = fields.required("reason")?.text()
+    let residents = geography.jurisdictions(
+      fields.required("residents")?.nonEmptyList("residents") ?? [])
+    let concerned = fields["classes"].map { list in
+      Set(
+        list.nonEmptyList("classes").compactMap {
+          known($0, "data class", among: declared.classes)
+        })
+    }
+    let store = fields["store"].map { terms($0, "store") }
+    let copy = fields["copy"].map { terms($0, "copy", allowsCertified: false) }
+    let process = fields["process"].map { terms($0, "process", allowsCertified: false) }
+    let prefer =
+      fields["prefer"]?.nonEmptyList("prefer").map { geography.jurisdiction($0) } ?? []
+    if ["store", "copy", "process", "prefer"].allSatisfy({ fields[$0] == nil }) {
+      reader.problem("a rule needs “store”, “copy”, “process” or “prefer”")
+    }
+    let unless = fields["unless"].flatMap { unless in
+      unless.fields(["attribute"]).flatMap {
+        $0.required("attribute")
+      }.flatMap { known($0, "attribute", among: declared.attributes) }
+    }
+    let assumptions =
+      fields["when"]?.nonEmptyList("when").compactMap {
+        known($0, "assumption", among: declared.assumptions.map { $0.keys.sorted() })
+      } ?? []
+    guard let name, let reason else { return nil }
+    return Rule(
+      name: name, line: reader.line, residents: residents, classes: concerned, store: store,
+      copy: copy, process: process, prefer: prefer, unlessAttribute: unless,
+      assumptions: assumptions, period: period(fields), reason: reason,
+      source: fields["source"]?.text(), review: fields["review"]?.day(),
+      isUnverified: fields["unverified"]?.flag() ?? false)
+  }
+
+  /// A name that must be among those declared, unless there is no telling which those are.
+  private func known(_ reader: YAMLReader, _ what: String, among names: [String]?) -> String? {
+    guard let text = reader.text() else { return nil }
+    guard let names, !names.contains(text) else { return text }
+    reader.problem("unknown \(what) “\(text)”; \(suggestion(for: text, among: names))")
+    return nil
+  }
+
+  func terms(
+    _ reader: YAMLReader, _ key: String, allowsCertified: Bool = true
+  ) -> CountryTerms {
+    var terms: [CountryTerms.Term] = []
+    var words: [String] = []
+    for entry in reader.nonEmptyList(key) {
+      guard entry.isMapping else {
+        terms.append(CountryTerms.Term(countries: geography.jurisdiction(entry)))
+        words.append(entry.quietText)
+        continue
+      }
+      let conditions = (allowsCertified ? ["certified"] : []) + ["except", "from", "until"]
+      guard let fields = entry.fields(["countries"] + conditions),
+        let list = fields.required("countries")?.nonEmptyList("countries")
+      else { continue }
+      if conditions.allSatisfy({ fields[$0] == nil }) {
+        entry.problem(
+          "this needs a condition: \(conditions.map { "“\($0)”" }.joined(separator: ", "));"
+            + " without one, name the countries in the list itself")
+      }
+      let certification = fields["certified"]
+      let certified = certification?.text()
+      let period = period(fields)
+      let except = fields["except"]?.nonEmptyList("except") ?? []
+      terms.append(
+        CountryTerms.Term(
+          countries: geography.jurisdictions(list).subtracting(geography.jurisdictions(except)),
+          certified: certified,
+          place: certification?.mark, period: period))
+      let notes = [
+        except.isEmpty ? nil : "without \(except.map(\.quietText).joined(separator: ", "))",
+        certified.map { "certified \($0)" }, period.text,
+      ].compactMap(\.self)
+      words.append(
+        "\(list.map(\.quietText).joined(separator: ", ")) (\(notes.joined(separator: ", ")))")
+    }
+    return CountryTerms(terms: terms, text: words.joined(separator: ", "))
+  }
+}
