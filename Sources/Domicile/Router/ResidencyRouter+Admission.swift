@@ -61,6 +61,12 @@ extension ResidencyRouter {
   public func admit(
     _ admissions: [Admission], deadline: Duration? = nil
   ) async -> [Result<AdmittedUser, RouterError>] {
+    do throws(RouterError) {
+      _ = try await currentPolicy()
+    } catch {
+      metrics.countError(error)
+      return admissions.map { _ in .failure(error) }
+    }
     var candidates: [AdmissionCandidate] = []
     var results: [Result<AdmittedUser, RouterError>?] = []
     for admission in admissions {

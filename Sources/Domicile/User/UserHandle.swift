@@ -20,9 +20,9 @@ public struct UserHandle: Sendable {
   public func place(
     _ dataClass: String, in region: String, deadline: Duration? = nil
   ) async throws(RouterError) {
-    let inForce = router.inForce
     let entry = routes.entry
     do throws(RouterError) {
+      let inForce = try await router.currentPolicy()
       try routing {
         let verdict = try inForce.policy.verdict(
           for: entry.profile, dataClass: dataClass, in: region)
