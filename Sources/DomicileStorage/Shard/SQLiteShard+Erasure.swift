@@ -6,6 +6,9 @@ extension SQLiteShard {
   /// Rows that one step deletes or changes; a step goes into a batch with the writes that wait.
   private static var rowsPerStep: Int { 100 }
 
+  /// Rows that one step sweeps while writes wait: about a millisecond.
+  private static var rowsPerSharedStep: Int { 20 }
+
   // MARK: Erasure
 
   package func erase(
@@ -106,10 +109,13 @@ extension SQLiteShard {
     var hasMore = !time.isInDoubt
     while hasMore {
       let found = try expired()
-      let going = found.filter(\.isSwept)
-      if !going.isEmpty {
+      var going = found.filter(\.isSwept)[...]
+      while !going.isEmpty {
+        // Rows of many users lie on as many pages: where somebody writes, few at a time.
+        let step = Array(going.prefix(commits.depth > 0 ? Self.rowsPerSharedStep : going.count))
+        going.removeFirst(step.count)
         result.records += try await commits.commit(by: deadline) { writer in
-          try writer.sweep(going).records
+          try writer.sweep(step).records
         }
       }
       hasMore = found.count >= Self.rowsPerStep && !time.isInDoubt
