@@ -30,11 +30,22 @@ final class DirectoryReader {
   func inForce() throws(SQLiteError) -> (LawReference, applied: Date, day: PolicyDay)? {
     defer { selectPolicy.reset() }
     guard try selectPolicy.step() else { return nil }
-    return (
-      LawReference(
-        generation: selectPolicy.integer(0), digest: PolicyDigest(bytes: selectPolicy.blob(1))),
-      Date(milliseconds: selectPolicy.integer(2)),
-      PolicyDay(number: Int(selectPolicy.integer(3)))
+    return Self.applied(selectPolicy)
+  }
+
+  func policy(
+    ofGeneration generation: Int64
+  ) throws(SQLiteError) -> (LawReference, applied: Date, day: PolicyDay)? {
+    try connection.rows(
+      "SELECT generation, digest, applied, day FROM policy WHERE generation = ?",
+      .integer(generation), as: Self.applied
+    ).first
+  }
+
+  private static func applied(_ row: Statement) -> (LawReference, applied: Date, day: PolicyDay) {
+    (
+      LawReference(generation: row.integer(0), digest: PolicyDigest(bytes: row.blob(1))),
+      Date(milliseconds: row.integer(2)), PolicyDay(number: Int(row.integer(3)))
     )
   }
 

@@ -14,6 +14,9 @@ package protocol DirectoryStore: Sendable {
   /// The policy in force.
   func policyInForce() throws(StorageError) -> AppliedPolicy
 
+  /// The policy that was put in force as a generation; nil if none was.
+  func policy(ofGeneration generation: Int64) throws(StorageError) -> AppliedPolicy?
+
   /// The generation and digest of the policy in force.
   func reference() throws(StorageError) -> LawReference
 

@@ -106,18 +106,36 @@ package final class SQLiteDirectory: DirectoryStore {
         guard let (reference, applied, day) = try reader.inForce() else {
           throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
         }
-        let texts = try reader.connection.rows(
-          "SELECT path, text FROM policy_text WHERE digest = ?", .blob(reference.digest.bytes),
-          as: { ($0.text(0), $0.text(1)) })
-        let files = RegionFiles(texts: Dictionary(texts, uniquingKeysWith: { first, _ in first }))
-        guard files.digest == reference.digest else {
-          throw StorageError(
-            .corrupt,
-            "The texts of the policy in force do not have its digest. Restore the directory.")
-        }
-        return AppliedPolicy(reference: reference, files: files, applied: applied, day: day)
+        return try Self.texts(of: reference, applied, day, reader)
       }
     }
+  }
+
+  package func policy(
+    ofGeneration generation: Int64
+  ) throws(StorageError) -> AppliedPolicy? {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        try reader.policy(ofGeneration: generation).map {
+          try Self.texts(of: $0, $1, $2, reader)
+        }
+      }
+    }
+  }
+
+  private static func texts(
+    of reference: LawReference, _ applied: Date, _ day: PolicyDay, _ reader: DirectoryReader
+  ) throws -> AppliedPolicy {
+    let texts = try reader.connection.rows(
+      "SELECT path, text FROM policy_text WHERE digest = ?", .blob(reference.digest.bytes),
+      as: { ($0.text(0), $0.text(1)) })
+    let files = RegionFiles(texts: Dictionary(texts, uniquingKeysWith: { first, _ in first }))
+    guard files.digest == reference.digest else {
+      throw StorageError(
+        .corrupt,
+        "The texts of a policy do not have its digest. Restore the directory.")
+    }
+    return AppliedPolicy(reference: reference, files: files, applied: applied, day: day)
   }
 
   package func reference() throws(StorageError) -> LawReference {

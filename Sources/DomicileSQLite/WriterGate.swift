@@ -70,10 +70,12 @@ package final class WriterGate {
     main = other
   }
 
+  /// Whether a path names a file that is open. A disk that does not answer is no reason to doubt it.
   private static func isFile(_ descriptor: Int32, _ path: String) -> Bool {
     var (held, named) = (stat(), stat())
-    return unsafe fstat(descriptor, &held) == 0 && lstat(path, &named) == 0
-      && held.st_ino == named.st_ino && held.st_dev == named.st_dev
+    guard unsafe fstat(descriptor, &held) == 0 else { return true }
+    guard unsafe lstat(path, &named) == 0 else { return errno != ENOENT }
+    return held.st_ino == named.st_ino && held.st_dev == named.st_dev
   }
 
   package func leave() { domicile_unlock_file(main) }

@@ -144,7 +144,7 @@ import Testing
         otherwise: {store: anywhere}
         """)
     try workspace.write(files, to: "next")
-    let applied = try await workspace.domicile("policy apply --regions next --data data")
+    let applied = try await workspace.domicile("policy apply --regions next --bars 1 --data data")
     #expect(applied.exitCode == 0, "\(applied)")
     try await expectFindings(
       workspace,

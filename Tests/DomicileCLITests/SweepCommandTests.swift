@@ -31,7 +31,7 @@ import Testing
   @Test func `a sweep ends what waited for the end of what was held`() async throws {
     let keeping = RegionFiles.small.replacing(
       "payments: {collections: [receipts]}", in: "policy.yaml",
-      with: "payments: {collections: [receipts], retention: {shortest: 3s}}")
+      with: "payments: {collections: [receipts], retention: {shortest: 10s}}")
     let workspace = try await Workspace.withIda(keeping)
     _ = try await workspace.domicile("put ida receipts last v --data data")
     #expect(try await workspace.domicile("erase ida --yes --data data").exitCode == 8)

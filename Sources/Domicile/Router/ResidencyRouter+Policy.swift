@@ -27,8 +27,12 @@ extension ResidencyRouter {
     try await apply(routing { try ResidencyPolicy(folder: regions, on: today()) })
   }
 
-  /// Puts a policy in force.
+  /// Puts a policy in force, in the phase of the day that it was compiled for, or of a later day that has been seen.
   public func apply(_ policy: ResidencyPolicy) async throws(RouterError) -> PolicyApplication {
+    let day = try today()
+    let policy =
+      policy.day >= day
+      ? policy : try routing { try ResidencyPolicy(files: policy.files, on: day) }
     let deadline = ContinuousClock.now + options.deadline
     let reference: LawReference
     do throws(StorageError) {
@@ -38,7 +42,15 @@ extension ResidencyRouter {
       try reloadPolicy()
       throw RouterError(error)
     }
-    let next = PolicyInForce(reference: reference, policy: policy, location: options.location)
+    var next = PolicyInForce(reference: reference, policy: policy, location: options.location)
+    let applied = try routing { try directory.policyInForce() }
+    if applied.reference == reference, applied.day != policy.day {
+      // It was in force already, perhaps in a later phase.
+      next = PolicyInForce(
+        reference: reference,
+        policy: try routing { try ResidencyPolicy(files: applied.files, on: applied.day) },
+        location: options.location)
+    }
     adopt(next)
     var pending: [(shard: String, reason: RouterError)] = []
     for definition in policy.topology.shards {

@@ -5,7 +5,10 @@ import Foundation
 struct PolicyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "Check, explain and apply the policy.",
-    subcommands: [PolicyCheckCommand.self, PolicyExplainCommand.self, PolicyApplyCommand.self])
+    subcommands: [
+      PolicyCheckCommand.self, PolicyExplainCommand.self, PolicyDiffCommand.self,
+      PolicyApplyCommand.self,
+    ])
 }
 
 struct PolicyCheckCommand: AsyncParsableCommand {
@@ -161,20 +164,43 @@ struct PolicyApplyCommand: AsyncParsableCommand {
     commandName: "apply", abstract: "Put the policy of a folder in force.",
     discussion: """
       Ends with 0 when no write decided under an earlier policy can be committed any more, and with 5 when \
-      shards are pending; those are named, and raised before their next write.
+      shards are pending; those are named, and raised before their next write. A policy that would bar homes \
+      which are legal now is applied only if --bars repeats how many; --dry-run says it.
       """)
 
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var regions: RegionsOptions
 
+  @Flag(help: "Apply nothing; say what would change, and which homes would be barred.")
+  var dryRun = false
+
+  @Option(help: ArgumentHelp("How many homes it is meant to bar.", valueName: "homes"))
+  var bars: Int?
+
   func run() async throws {
     let policy = try regions.policy()
     try await deployment.withRouter { router in
+      let impact = await router.impact(of: policy)
+      if dryRun {
+        PolicyDifference(from: router.policy, to: policy).print()
+        return impact.print()
+      }
+      guard impact.barredHomes == bars ?? 0 else { return try refuse(impact) }
       let application = try await router.apply(policy)
       Terminal.print(
         "\(application.isApplied ? "applied" : "pending"): policy generation"
           + " \(application.generation), digest \(application.digest.short)")
       try report(pending: application)
     }
+  }
+
+  private func refuse(_ impact: PolicyImpact) throws {
+    let count = impact.barredHomes
+    Terminal.error(
+      "notConfirmed: Nothing was applied. The policy would bar \(count == 1 ? "1 home" : "\(count) homes")"
+        + (bars.map { ", not \($0)" } ?? "")
+        + "; \(impact.homesWithoutPlace) of them may be nowhere else. See"
+        + " --dry-run, and repeat with --bars \(count) if that is meant.")
+    throw ExitCode.validationFailure
   }
 }
