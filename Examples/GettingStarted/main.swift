@@ -1,6 +1,6 @@
 import Domicile
 
-try await ResidencyRouter.initialize(data: "example-data", regions: "regions")
+try await ResidencyRouter.initialize(data: "example-data", regions: "regions")  // once
 let router = try await ResidencyRouter.open(data: "example-data")
 
 try await router.admit(UserID("ada"), residence: "DE")

@@ -1,5 +1,6 @@
 import DomicilePolicy
 import DomicileTesting
+import Foundation
 import Testing
 
 /// What the policy of `regions/` promises.
@@ -42,6 +43,24 @@ import Testing
     let verdicts = try ShippedRegions.table("exclusion-evidence")
     #expect(
       excluded == Set(verdicts.filter { $0["verdict"] == "exclude" }.compactMap { $0["code"] }))
+  }
+
+  @Test(arguments: [("corroborated", 57, 2), ("core", 35, 3)])
+  func `a narrower list can be included instead`(
+    name: String, count: Int, publishers: Int
+  ) throws {
+    var texts = try RegionFiles(folder: ShippedRegions.folder).texts
+    let text = try #require(texts["policy.yaml"])
+    let start = try #require(text.range(of: "\nexclude:\n")).lowerBound
+    let end = try #require(text.range(of: "\nattributes:\n")).lowerBound
+    texts["policy.yaml"] = text.replacingCharacters(
+      in: start..<end, with: "\ninclude: rules/exclude-\(name).yaml\n")
+    let narrower = try ResidencyPolicy(files: RegionFiles(texts: texts))
+    let evidence = try ShippedRegions.table("exclusion-evidence")
+    let flagged = evidence.filter { Int($0["publishers_flagging"] ?? "") ?? 0 >= publishers }
+    #expect(narrower.excludedCountries.map(\.description) == flagged.compactMap { $0["code"] })
+    #expect(narrower.excludedCountries.count == count)
+    #expect(narrower.warnings.isEmpty)
   }
 
   @Test(arguments: ["exclude ", "Exclude", "excluded", "exclud", "exclde", "exclude\u{200B}"])

@@ -80,22 +80,25 @@ public final class ResidencyRouter: Service, Sendable {
   ) async throws(RouterError) -> PolicyApplication {
     let policy = try routing { try ResidencyPolicy(folder: regions, on: options.today) }
     let folder = try DataFolder(making: data)
+    let exists: Bool
     do {
       let lock = try folder.lock(isWaiting: false)
       defer { withExtendedLifetime(lock) {} }
-      if SQLiteDirectory.exists(path: folder.directoryFile) {
-        return try await finishInitialization(data: data, options: options)
-      }
-      try routing {
-        var random = InjectedRandom(source: options.random)
-        let source = options.hashKey ?? folder.defaultKey
-        // The key is made before the file: where there is a file, however damaged, a new key is not its key.
-        if !folder.hasDirectoryFile { try source.makeIfAbsent(using: &random) }
-        try SQLiteDirectory.create(
-          path: folder.directoryFile, key: source.read(), policy: policy, at: options.clock.now,
-          using: &random)
+      exists = SQLiteDirectory.exists(path: folder.directoryFile)
+      // Shards are made under the same lock: what was begun is finished after it.
+      if !exists {
+        try routing {
+          var random = InjectedRandom(source: options.random)
+          let source = options.hashKey ?? folder.defaultKey
+          // The key is made before the file: where there is a file, however damaged, a new key is not its key.
+          if !folder.hasDirectoryFile { try source.makeIfAbsent(using: &random) }
+          try SQLiteDirectory.create(
+            path: folder.directoryFile, key: source.read(), policy: policy, at: options.clock.now,
+            using: &random)
+        }
       }
     }
+    if exists { return try await finishInitialization(data: data, options: options) }
     var options = options
     options.sweepInterval = nil
     let router = try await open(data: data, options: options)
