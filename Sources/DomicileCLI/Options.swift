@@ -96,10 +96,27 @@ struct RegionsOptions: ParsableArguments {
     let problems: [Problem]
   }
 
-  /// Reads a policy; what is wrong with it is printed, each problem with its place.
   static func policy(folder: String, json: Bool = false) throws -> ResidencyPolicy {
+    try reading(folder: folder, json: json) { () throws(PolicyError) in
+      try ResidencyPolicy(folder: folder, on: .today)
+    }
+  }
+
+  func reading<Value>(
+    json: Bool, invalid: String = "invalidPolicy", _ body: () throws(PolicyError) -> Value
+  ) throws -> Value {
+    try Self.reading(folder: regions, json: json, invalid: invalid, body)
+  }
+
+  /// Reads something of the folder; what is wrong with it is printed, each problem with its place.
+  ///
+  /// - Parameter invalid: The code of the error if a file does not say what it must.
+  private static func reading<Value>(
+    folder: String, json: Bool, invalid: String = "invalidPolicy",
+    _ body: () throws(PolicyError) -> Value
+  ) throws -> Value {
     do throws(PolicyError) {
-      return try ResidencyPolicy(folder: folder, on: .today)
+      return try body()
     } catch {
       if json, error.code == .invalid {
         let problems = error.problems.map {
@@ -108,7 +125,7 @@ struct RegionsOptions: ParsableArguments {
         try printJSON(Invalid(problems: problems))
         throw ExitCode.failure
       }
-      let code = error.code == .invalid ? "invalidPolicy" : "\(error.code)"
+      let code = error.code == .invalid ? invalid : "\(error.code)"
       Terminal.error("\(code): \(error.message)")
       for problem in error.problems { Terminal.error("  \(folder)/\(problem)") }
       if error.problems.isEmpty { Terminal.error("  regions folder: \(folder)") }

@@ -46,10 +46,11 @@ public struct PolicyError: Error, Sendable, CustomStringConvertible {
     ([message] + problems.map(\.description)).joined(separator: "\n")
   }
 
-  static func invalid(_ problems: [PolicyProblem]) -> PolicyError {
+  static func invalid(
+    _ problems: [PolicyProblem], _ what: String = "The policy is not valid"
+  ) -> PolicyError {
     let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
-    return PolicyError(
-      code: .invalid, message: "The policy is not valid: \(count).", problems: problems)
+    return PolicyError(code: .invalid, message: "\(what): \(count).", problems: problems)
   }
 }
 

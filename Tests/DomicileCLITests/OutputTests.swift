@@ -218,7 +218,9 @@ import Testing
   }
 
   @Test(arguments: [
-    "init", "policy", "policy check", "policy explain", "policy diff", "policy apply", "admit",
+    "init", "policy", "policy check", "policy test", "policy explain", "policy diff",
+    "policy apply",
+    "admit",
     "import", "where",
     "placements", "shards", "put", "get", "delete", "list", "lifetime", "erase", "hold", "hold add",
     "hold release", "hold list", "sweep", "doctor",

@@ -167,4 +167,14 @@ import Testing
       #expect(here.isAllowed == general.isAllowed, "\(profile)")
     }
   }
+
+  @Test func `it says what its cases expect, and they exercise all of it`() throws {
+    let report = try policy.test(PolicyCases(folder: ShippedRegions.folder, of: policy))
+    for result in report.results {
+      let said = result.failures.map { "\($0.expected), but \($0.verdict)" }
+      #expect(result.isPassed, "\(result.testedCase.name): \(said)")
+    }
+    #expect(report.unexercised.map(\.name) == [])
+    #expect(report.exercisable == 4)
+  }
 }

@@ -4,9 +4,10 @@ import Foundation
 
 struct PolicyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "Check, explain and apply the policy.",
+    commandName: "policy", abstract: "Check, test, compare, explain and apply the policy.",
     subcommands: [
-      PolicyCheckCommand.self, PolicyExplainCommand.self, PolicyDiffCommand.self,
+      PolicyCheckCommand.self, PolicyTestCommand.self, PolicyExplainCommand.self,
+      PolicyDiffCommand.self,
       PolicyApplyCommand.self,
     ])
 }

@@ -70,7 +70,8 @@ public struct RegionFiles: Sendable, Equatable {
     RegionFiles(texts: texts.filter { paths.contains($0.key) })
   }
 
-  private static func text(folder: String, path: String) throws(PolicyError) -> String {
+  /// The text of one file, line ends and byte order mark as above.
+  static func text(folder: String, path: String) throws(PolicyError) -> String {
     func unreadable(_ why: String) -> PolicyError {
       PolicyError(
         code: .unreadable,

@@ -21,7 +21,7 @@ extension PolicyDecoder {
     let concerned = fields["classes"].map { list in
       Set(
         list.nonEmptyList("classes").compactMap {
-          known($0, "data class", among: declared.classes)
+          $0.known("data class", among: declared.classes)
         })
     }
     let store = fields["store"].map { terms($0, "store") }
@@ -35,11 +35,11 @@ extension PolicyDecoder {
     let unless = fields["unless"].flatMap { unless in
       unless.fields(["attribute"]).flatMap {
         $0.required("attribute")
-      }.flatMap { known($0, "attribute", among: declared.attributes) }
+      }.flatMap { $0.known("attribute", among: declared.attributes) }
     }
     let assumptions =
       fields["when"]?.nonEmptyList("when").compactMap {
-        known($0, "assumption", among: declared.assumptions.map { $0.keys.sorted() })
+        $0.known("assumption", among: declared.assumptions.map { $0.keys.sorted() })
       } ?? []
     guard let name, let reason else { return nil }
     return Rule(
@@ -48,14 +48,6 @@ extension PolicyDecoder {
       assumptions: assumptions, period: period(fields), reason: reason,
       source: fields["source"]?.text(), review: fields["review"]?.day(),
       isUnverified: fields["unverified"]?.flag() ?? false)
-  }
-
-  /// A name that must be among those declared, unless there is no telling which those are.
-  private func known(_ reader: YAMLReader, _ what: String, among names: [String]?) -> String? {
-    guard let text = reader.text() else { return nil }
-    guard let names, !names.contains(text) else { return text }
-    reader.problem("unknown \(what) “\(text)”; \(suggestion(for: text, among: names))")
-    return nil
   }
 
   func terms(

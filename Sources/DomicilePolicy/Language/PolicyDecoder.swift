@@ -226,6 +226,14 @@ extension YAMLReader {
     return day
   }
 
+  /// A name that must be among those declared, unless there is no telling which those are.
+  func known(_ what: String, among names: [String]?) -> String? {
+    guard let text = text() else { return nil }
+    guard let names, !names.contains(text) else { return text }
+    problem("unknown \(what) “\(text)”; \(suggestion(for: text, among: names))")
+    return nil
+  }
+
   /// `true` or `false`; nil, with the problem logged, if this is neither.
   func flag() -> Bool? {
     guard let text = text() else { return nil }

@@ -122,12 +122,15 @@ struct Rulebook: Sendable {
   /// The most rules, and the most exclusions.
   static let rulesMax = 10_000
 
+  /// Whether a rule can bind here at all: all that it needs is assumed of the deployment.
+  func concerns(_ rule: Rule) -> Bool { rule.assumptions.allSatisfy { assumptions[$0] ?? false } }
+
   /// What holds on a day, of this deployment.
   func holding(on day: PolicyDay) -> Rulebook {
     var result = self
     result.exclusions = exclusions.filter { $0.period.contains(day) }
     result.rules = rules.filter { rule in
-      rule.period.contains(day) && rule.assumptions.allSatisfy { assumptions[$0] ?? false }
+      rule.period.contains(day) && concerns(rule)
     }.map { rule in
       var rule = rule
       rule.store = rule.store?.holding(on: day)

@@ -153,11 +153,16 @@ struct Constraints: Sendable {
     }
   }
 
-  /// The order of the first rule that has one.
-  func preference(residence: Int, dataClass: Int, attributes: UInt64) -> [IndexSet256] {
-    let first = matching(residence: residence, dataClass: dataClass).first { number in
+  /// The first rule that has an order.
+  func preferring(residence: Int, dataClass: Int, attributes: UInt64) -> Int? {
+    matching(residence: residence, dataClass: dataClass).first { number in
       !rulebook.rules[number].prefer.isEmpty && binds(number, attributes: attributes)
     }
-    return first.map { rulebook.rules[$0].prefer } ?? []
+  }
+
+  /// The order of that rule.
+  func preference(residence: Int, dataClass: Int, attributes: UInt64) -> [IndexSet256] {
+    preferring(residence: residence, dataClass: dataClass, attributes: attributes)
+      .map { rulebook.rules[$0].prefer } ?? []
   }
 }
