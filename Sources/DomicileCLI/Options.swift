@@ -108,9 +108,8 @@ struct RegionsOptions: ParsableArguments {
     try Self.reading(folder: regions, json: json, invalid: invalid, body)
   }
 
-  /// Reads something of the folder; what is wrong with it is printed, each problem with its place.
-  ///
-  /// - Parameter invalid: The code of the error if a file does not say what it must.
+  /// Reads something of the folder; what is wrong with it is printed, each problem with its place. `invalid` is the code of the
+  /// error if a file does not say what it must.
   private static func reading<Value>(
     folder: String, json: Bool, invalid: String = "invalidPolicy",
     _ body: () throws(PolicyError) -> Value

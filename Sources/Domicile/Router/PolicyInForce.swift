@@ -21,7 +21,7 @@ final class PolicyInForce: Sendable {
     case unknown
   }
 
-  /// - Parameter location: The country in which this process runs, if somebody has said so.
+  /// With the country in which this process runs, if somebody has said so.
   init(reference: LawReference, policy: ResidencyPolicy, location: String?) {
     self.reference = reference
     self.policy = policy

@@ -19,10 +19,7 @@ struct PolicyDecoder {
     fileprivate func values(_ key: String) -> [YAMLReader] { all.compactMap { $0[key] } }
   }
 
-  /// Reads the file and what it includes.
-  ///
-  /// - Parameter include: The text of a file by its path below the regions folder; nil, with the problem logged, if there is
-  ///   none.
+  /// Reads the file and what it includes, by asking for the text of each path below the regions folder.
   static func documents(
     _ text: String, log: ProblemLog, include: (_ path: String, _ at: YAMLReader) -> String?
   ) -> Documents? {

@@ -5,7 +5,7 @@ public struct PolicyPhase: Hashable, Sendable {
   /// The first day of the next phase; nil for the last.
   public let end: PolicyDay?
 
-  /// - Parameter changes: The days on which something begins or ends, in order.
+  /// The phase of a day, by the days on which something begins or ends, in order.
   init(changes: [PolicyDay], on day: PolicyDay) {
     start = changes.last { $0 <= day }
     end = changes.first { $0 > day }

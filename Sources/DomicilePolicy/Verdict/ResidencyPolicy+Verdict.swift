@@ -19,9 +19,9 @@ extension ResidencyPolicy {
     geography.codes(rulebook.exclusions.reduce(into: IndexSet256()) { $0.formUnion($1.countries) })
   }
 
-  /// Explains whether a process in a country may read and write a user's data of a class.
+  /// Explains whether a process in a country may read and write a user's data of a class. A location that is nil stands for a
+  /// process of which nobody has said where it runs.
   ///
-  /// - Parameter location: A country's code; nil: nobody has said where the process runs.
   /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
   public func processingVerdict(
     for profile: ResidencyProfile, dataClass: String, in location: String?
