@@ -270,7 +270,7 @@ import Testing
   // MARK: Policies
 
   @Test(arguments: [
-    "policy check", "policy apply --data data", "init --data new",
+    "policy check", "policy coverage", "policy apply --data data", "init --data new",
     "policy explain --residence DE",
   ])
   func `a policy that is not valid has every problem listed, with its place`(
@@ -298,7 +298,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "policy check", "policy apply --data data", "init --data new",
+    "policy check", "policy coverage", "policy apply --data data", "init --data new",
     "policy explain --residence DE",
   ])
   func `a regions folder that is not there is named`(command: String) async throws {

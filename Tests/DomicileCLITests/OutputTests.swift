@@ -219,6 +219,7 @@ import Testing
 
   @Test(arguments: [
     "init", "policy", "policy check", "policy test", "policy explain", "policy diff",
+    "policy coverage",
     "policy apply",
     "admit",
     "import", "where",

@@ -7,7 +7,7 @@ struct PolicyCommand: AsyncParsableCommand {
     commandName: "policy", abstract: "Check, test, compare, explain and apply the policy.",
     subcommands: [
       PolicyCheckCommand.self, PolicyTestCommand.self, PolicyExplainCommand.self,
-      PolicyDiffCommand.self,
+      PolicyDiffCommand.self, PolicyCoverageCommand.self,
       PolicyApplyCommand.self,
     ])
 }
@@ -41,7 +41,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
   func run() async throws {
     let policy = try regions.policy(json: output.json)
     try await reporting {
-      let report = try report(policy)
+      let report = report(policy)
       if output.json { return try printJSON(report) }
       Terminal.print(
         "\(Terminal.styled("valid", .good)): policy “\(report.policy)”, digest"
@@ -62,27 +62,17 @@ struct PolicyCheckCommand: AsyncParsableCommand {
     }
   }
 
-  private func report(_ policy: ResidencyPolicy) throws -> Report {
+  private func report(_ policy: ResidencyPolicy) -> Report {
     var unplaced: [Report.Unplaced] = []
-    for country in policy.geography.countries {
-      let profile = ResidencyProfile(residence: country.code)
-      let verdicts = try policy.classes.map { definition in
-        let verdict = try policy.verdict(for: profile, dataClass: definition.name)
-        guard verdict.isAllowed, definition.collections.isEmpty else { return verdict }
-        return try policy.verdict(
-          for: profile, dataClass: definition.name, in: policy.topology.directoryRegion)
-      }.filter { !$0.isAllowed }
+    for residence in policy.coverage().residences {
+      let verdicts = residence.verdicts.filter { !$0.isAllowed }
       for (outcome, group) in Dictionary(grouping: verdicts, by: \.outcome).sorted(by: {
         $0.key.rawValue < $1.key.rawValue
       }) {
-        var rules: [String] = []
-        for citation in group.flatMap(\.conflict) where !rules.contains(citation.name) {
-          rules.append(citation.name)
-        }
         unplaced.append(
           Report.Unplaced(
-            residence: "\(country.code)", outcome: outcome.rawValue,
-            dataClasses: group.map(\.dataClass), rules: rules))
+            residence: "\(residence.code)", outcome: outcome.rawValue,
+            dataClasses: group.map(\.dataClass), rules: names(of: group.flatMap(\.conflict))))
       }
     }
     return Report(
@@ -95,6 +85,13 @@ struct PolicyCheckCommand: AsyncParsableCommand {
         + policy.reviewsOverdue(on: .today).map {
           "the review of “\($0.name)” (\($0.line)) was due on \($0.review)"
         })
+  }
+}
+
+/// The names of rules and exclusions, each once.
+func names(of citations: [Verdict.Citation]) -> [String] {
+  citations.map(\.name).reduce(into: []) { names, name in
+    if !names.contains(name) { names.append(name) }
   }
 }
 

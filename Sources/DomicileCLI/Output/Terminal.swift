@@ -83,7 +83,9 @@ struct TextTable {
   }
 
   private func isNumeric(_ column: Int) -> Bool {
-    !rows.isEmpty && rows.allSatisfy { Int($0[column]) != nil || $0[column] == "-" }
+    // A cell that says what the one above does is empty.
+    let cells = rows.map { $0[column] }.filter { !$0.isEmpty }
+    return !cells.isEmpty && cells.allSatisfy { Int($0) != nil || $0 == "-" }
   }
 }
 

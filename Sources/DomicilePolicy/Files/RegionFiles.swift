@@ -71,7 +71,7 @@ public struct RegionFiles: Sendable, Equatable {
   }
 
   /// The text of one file, line ends and byte order mark as above.
-  static func text(folder: String, path: String) throws(PolicyError) -> String {
+  package static func text(folder: String, path: String) throws(PolicyError) -> String {
     func unreadable(_ why: String) -> PolicyError {
       PolicyError(
         code: .unreadable,

@@ -88,11 +88,7 @@ extension Verdict: CustomStringConvertible {
   public var reasons: [String] {
     var lines: [String] = []
     let cited = outcome == .allowed || outcome == .refused ? rules : conflict
-    for citation in cited {
-      lines.append("  \(citation.name) (\(citation.file):\(citation.line)) \(citation.demand)")
-      lines.append("    because: \(citation.reason)")
-      if let source = citation.source { lines.append("    source: \(source)") }
-    }
+    for citation in cited { lines += citation.lines }
     if isProcessing, !isAllowed {
       let countries = legalCountries.prefix(12).joined(separator: ", ")
       lines.append(
@@ -107,5 +103,13 @@ extension Verdict: CustomStringConvertible {
           : "  legal instead: \(alternatives.joined(separator: ", "))")
     }
     return lines
+  }
+}
+
+extension Verdict.Citation {
+  /// Name and place, demand, reason and source; indented by two.
+  package var lines: [String] {
+    ["  \(name) (\(file):\(line)) \(demand)", "    because: \(reason)"]
+      + (source.map { ["    source: \($0)"] } ?? [])
   }
 }
