@@ -56,8 +56,8 @@ enum DirectorySchema {
     ) STRICT, WITHOUT ROWID;
     """
 
-  /// What format 2 adds: phases of policies, erasures, tombstones and legal holds. A check of a column cannot be altered, so the table of
-  /// placements is made anew.
+  /// What format 2 adds: phases of policies, erasures, tombstones and legal holds. A check of a column cannot
+  /// be altered, so the table of placements is made anew.
   private static let secondFormat = """
     ALTER TABLE policy ADD COLUMN day INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE user ADD COLUMN erasing INTEGER;

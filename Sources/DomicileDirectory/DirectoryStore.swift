@@ -20,6 +20,9 @@ package protocol DirectoryStore: Sendable {
   /// The generation and digest of the policy in force.
   func reference() throws(StorageError) -> LawReference
 
+  /// The day that the policy in force was compiled for, or a later one that has been seen.
+  func day() throws(StorageError) -> PolicyDay
+
   /// Puts a policy in force, with a new generation; the one in force, if it is the same.
   ///
   /// - Throws: ``StorageError`` with `shardInUse` if the topology drops a shard that holds placements, or

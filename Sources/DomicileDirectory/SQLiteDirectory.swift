@@ -103,9 +103,7 @@ package final class SQLiteDirectory: DirectoryStore {
   package func policyInForce() throws(StorageError) -> AppliedPolicy {
     try readers.read { reader in
       try reader.connection.snapshot {
-        guard let (reference, applied, day) = try reader.inForce() else {
-          throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
-        }
+        let (reference, applied, day) = try Self.inForce(reader)
         return try Self.texts(of: reference, applied, day, reader)
       }
     }
@@ -139,12 +137,20 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func reference() throws(StorageError) -> LawReference {
-    try readers.read { reader in
-      guard let (reference, _, _) = try reader.inForce() else {
-        throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
-      }
-      return reference
+    try readers.read { reader in try Self.inForce(reader).reference }
+  }
+
+  package func day() throws(StorageError) -> PolicyDay {
+    try readers.read { reader in try Self.inForce(reader).day }
+  }
+
+  private static func inForce(
+    _ reader: DirectoryReader
+  ) throws -> (reference: LawReference, applied: Date, day: PolicyDay) {
+    guard let (reference, applied, day) = try reader.inForce() else {
+      throw StorageError(.corrupt, "The directory has no policy in force. Restore it.")
     }
+    return (reference, applied, day)
   }
 
   package func shards() throws(StorageError) -> [ShardEntry] {

@@ -103,9 +103,10 @@ package final class WriterGate {
   ) throws -> T {
     let old = note
     _ = connection.checkpointsSeen()
-    let isClean = isFileClean(connection)
-    if isClean, let now = connection.fileState {
-      keep(CleanNote(.copying, now).text)
+    let before = connection.fileState
+    let isClean = before.map { old?.matches($0) == true } ?? false
+    if isClean, let before {
+      keep(CleanNote(.copying, before).text)
       // Before pages change: what a power cut leaves must not look like another program's work.
       fdatasync(main)
     }

@@ -154,6 +154,6 @@ extension ResidencyRouter {
 
   /// Today by this process's clock, but no day before one that has been: a clock behind never goes back a phase.
   private func today() throws(RouterError) -> PolicyDay {
-    max(options.today, try routing { try directory.policyInForce().day })
+    max(options.today, try routing { try directory.day() })
   }
 }

@@ -193,12 +193,11 @@ struct PolicyApplyCommand: AsyncParsableCommand {
   }
 
   private func refuse(_ impact: PolicyImpact) throws {
-    let count = impact.barredHomes
     Terminal.error(
-      "notConfirmed: Nothing was applied. The policy would bar \(count == 1 ? "1 home" : "\(count) homes")"
+      "notConfirmed: Nothing was applied. The policy would bar \(impact.barredHomesText)"
         + (bars.map { ", not \($0)" } ?? "")
         + "; \(impact.homesWithoutPlace) of them may be nowhere else. See"
-        + " --dry-run, and repeat with --bars \(count) if that is meant.")
+        + " --dry-run, and repeat with --bars \(impact.barredHomes) if that is meant.")
     throw ExitCode.validationFailure
   }
 }

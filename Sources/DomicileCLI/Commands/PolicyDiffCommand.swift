@@ -94,11 +94,13 @@ extension PolicyDifference {
 }
 
 extension PolicyImpact {
+  var barredHomesText: String { barredHomes == 1 ? "1 home" : "\(barredHomes) homes" }
+
   func print() {
     for shard in notCounted { Terminal.print("not counted: \(shard.shard): \(shard.reason)") }
     guard barredHomes > 0 else { return Terminal.print("It bars no home.") }
     Terminal.print(
-      "It bars \(barredHomes == 1 ? "1 home" : "\(barredHomes) homes") with \(barredBytes) bytes;"
+      "It bars \(barredHomesText) with \(barredBytes) bytes;"
         + " \(homesWithoutPlace) of them may be nowhere else.")
     var table = TextTable(
       "shard", "country", "class", "residents of", "homes", "records", "bytes", "elsewhere",

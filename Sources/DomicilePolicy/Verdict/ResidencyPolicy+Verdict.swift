@@ -6,12 +6,9 @@ extension ResidencyPolicy {
   public func verdict(
     for profile: ResidencyProfile, dataClass: String, in region: String? = nil
   ) throws(PolicyError) -> Verdict {
-    let compiled = try compile(profile)
-    let classNumber = try number(ofClass: dataClass)
-    let regionNumber = try region.map { name throws(PolicyError) in try number(ofRegion: name) }
-    let explanation = Explanation(
-      policy: self, profile: profile, compiled: compiled, classNumber: classNumber)
-    return explanation.verdict(region: regionNumber)
+    let explanation = try explanation(of: profile, dataClass: dataClass)
+    return explanation.verdict(
+      region: try region.map { name throws(PolicyError) in try number(ofRegion: name) })
   }
 
   /// The countries that some exclusion excludes, by code.
@@ -26,12 +23,17 @@ extension ResidencyPolicy {
   public func processingVerdict(
     for profile: ResidencyProfile, dataClass: String, in location: String?
   ) throws(PolicyError) -> Verdict {
-    let compiled = try compile(profile)
-    let classNumber = try number(ofClass: dataClass)
-    let country = try location.map { name throws(PolicyError) in try number(ofCountry: name) }
-    let explanation = Explanation(
-      policy: self, profile: profile, compiled: compiled, classNumber: classNumber)
-    return explanation.processingVerdict(country: country)
+    let explanation = try explanation(of: profile, dataClass: dataClass)
+    return explanation.processingVerdict(
+      country: try location.map { name throws(PolicyError) in try number(ofCountry: name) })
+  }
+
+  private func explanation(
+    of profile: ResidencyProfile, dataClass: String
+  ) throws(PolicyError) -> Explanation {
+    Explanation(
+      policy: self, profile: profile, compiled: try compile(profile),
+      classNumber: try number(ofClass: dataClass))
   }
 
   /// What should have been looked at again before a day.
