@@ -31,6 +31,12 @@ package protocol DirectoryStore: Sendable {
     _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> LawReference
 
+  /// Puts a later phase of the policy in force into force. Where other texts are in force by now they stay: their
+  /// law is the answer.
+  func beginPhase(
+    of policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> LawReference
+
   // Shards.
 
   func shards() throws(StorageError) -> [ShardEntry]

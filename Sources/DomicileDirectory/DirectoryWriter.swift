@@ -97,6 +97,10 @@ package final class DirectoryWriter: CommitContext {
 
   // MARK: Policies
 
+  func beginPhase(of policy: ResidencyPolicy, at time: Date) throws -> LawReference {
+    policy.digest == inForce.digest ? try apply(policy, at: time) : inForce
+  }
+
   func apply(_ policy: ResidencyPolicy, at time: Date) throws -> LawReference {
     // The same, in the same phase or an earlier one: a phase that has ended is over.
     if policy.digest == inForce.digest, policy.phase.start.map({ $0 <= day }) ?? true {
@@ -106,6 +110,8 @@ package final class DirectoryWriter: CommitContext {
     try changeShards(to: policy.topology)
     try wakeErasures()
     let reference = LawReference(generation: try nextSerial(), digest: policy.digest)
+    // Whoever compiled it may have had a clock behind, or have asked for the day too early.
+    let latest = max(day, policy.day)
     for (path, text) in policy.files.texts {
       try connection.run(
         "INSERT OR IGNORE INTO policy_text (digest, path, text) VALUES (?, ?, ?)",
@@ -114,10 +120,10 @@ package final class DirectoryWriter: CommitContext {
     try connection.run(
       "INSERT INTO policy (generation, digest, applied, day) VALUES (?, ?, ?, ?)",
       .integer(reference.generation), .blob(policy.digest.bytes), .integer(time.milliseconds),
-      .integer(Int64(policy.day.number)))
+      .integer(Int64(latest.number)))
     try connection.run("UPDATE directory SET generation = ?", .integer(reference.generation))
     inForce = reference
-    day = policy.day
+    day = latest
     return reference
   }
 

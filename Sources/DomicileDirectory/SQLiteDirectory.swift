@@ -192,6 +192,14 @@ package final class SQLiteDirectory: DirectoryStore {
     try await commits.commit(by: deadline) { writer in try writer.apply(policy, at: time) }
   }
 
+  package func beginPhase(
+    of policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> LawReference {
+    try await commits.commit(by: deadline) { writer in
+      try writer.beginPhase(of: policy, at: time)
+    }
+  }
+
   package func noteCreated(
     shard: String, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) {

@@ -133,6 +133,19 @@ extension RegionFiles {
     """,
   ])
 
+  /// From 2026-01-11 on, ten days after the clock begins, messages of residents of DE must stay in DE.
+  public static let smallDated = small.replacing(
+    "otherwise: {store: anywhere}", in: "policy.yaml",
+    with: """
+        - name: dated
+          residents: DE
+          classes: messages
+          store: DE
+          from: 2026-01-11
+          reason: A law that begins.
+      otherwise: {store: anywhere}
+      """)
+
   /// The same texts with one replaced.
   public func replacing(_ path: String, with text: String) -> RegionFiles {
     RegionFiles(texts: texts.merging([path: text]) { $1 })

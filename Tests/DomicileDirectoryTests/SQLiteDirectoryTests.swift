@@ -126,6 +126,42 @@ import Testing
     #expect(Set(serials).count == serials.count)
   }
 
+  // MARK: Phases
+
+  @Test func `a phase begins only while its texts are in force`() async throws {
+    let test = try TestDirectory()
+    try await test.open { directory in
+      let later = try ResidencyPolicy(files: .smallDated, on: #require(PolicyDay("2026-01-11")))
+      _ = try await directory.apply(
+        ResidencyPolicy(files: .smallDated, on: #require(PolicyDay("2026-01-01"))),
+        at: ManualClock().now,
+        by: .soon)
+      // Somebody applies another policy after the end of the phase was seen.
+      let other = try await directory.apply(test.policy, at: ManualClock().now, by: .soon)
+      #expect(
+        try await directory.beginPhase(of: later, at: ManualClock().now, by: .soon) == other)
+      #expect(try directory.reference() == other)
+    }
+  }
+
+  @Test func `the day of the policy in force never goes back`() async throws {
+    let test = try TestDirectory()
+    try await test.open { directory in
+      let day = try #require(PolicyDay("2026-01-11"))
+      _ = try await directory.apply(
+        ResidencyPolicy(files: .smallDated, on: day), at: ManualClock().now, by: .soon)
+      let other = try ResidencyPolicy(
+        files: RegionFiles.smallDated.replacing("A law", in: "policy.yaml", with: "The law"),
+        on: #require(PolicyDay("2026-01-01")))
+      let reference = try await directory.apply(other, at: ManualClock().now, by: .soon)
+      #expect(try directory.reference() == reference)
+      #expect(try directory.day() == day)
+    }
+    // A writer that comes later does not either.
+    let kept = try await test.open { directory in try directory.day() }
+    #expect(kept == PolicyDay("2026-01-11"))
+  }
+
   // MARK: Users
 
   @Test func `users come page by page with all their placements`() async throws {

@@ -1,24 +1,12 @@
-import Domicile
 import DomicilePolicy
 import DomicileTesting
 import Foundation
 import Testing
 
+@testable import Domicile
+
 /// Dated rules come into force by an apply that whoever first sees the day makes, and never by a clock inside a verdict.
 @Suite struct PhaseTests {
-  /// From 2026-01-11 on, ten days after the clock begins, messages of residents of DE must stay in DE.
-  private static let dated = RegionFiles.small.replacing(
-    "otherwise: {store: anywhere}", in: "policy.yaml",
-    with: """
-        - name: dated
-          residents: DE
-          classes: messages
-          store: DE
-          from: 2026-01-11
-          reason: A law that begins.
-      otherwise: {store: anywhere}
-      """)
-
   private let user = UserID("ada")
 
   private func code(_ body: () async throws -> Void) async -> RouterError.Code? {
@@ -33,7 +21,7 @@ import Testing
   @Test func `a rule comes into force at the beginning of its day, for a router that is open`()
     async throws
   {
-    let deployment = try await TemporaryDeployment(files: Self.dated)
+    let deployment = try await TemporaryDeployment(files: .smallDated)
     try await deployment.withUser { router, ada in
       let generation = router.policyGeneration
       deployment.clock.advance(by: .seconds(10 * 86_400) - .milliseconds(1))
@@ -56,7 +44,7 @@ import Testing
   @Test func `a phase that began while nobody was there is in force before the first write`()
     async throws
   {
-    let deployment = try await TemporaryDeployment(files: Self.dated)
+    let deployment = try await TemporaryDeployment(files: .smallDated)
     try await deployment.withUser { _, ada in try await ada.put([1], key: "k", in: .inbox) }
     deployment.clock.advance(by: .seconds(20 * 86_400))
     try await deployment.withRouter { router in
@@ -69,7 +57,7 @@ import Testing
   }
 
   @Test func `a clock behind never goes back a phase`() async throws {
-    let deployment = try await TemporaryDeployment(files: Self.dated)
+    let deployment = try await TemporaryDeployment(files: .smallDated)
     deployment.clock.advance(by: .seconds(20 * 86_400))
     try await deployment.withRouter { router in
       _ = try await router.apply(regions: deployment.regions)
@@ -79,14 +67,15 @@ import Testing
       #expect(router.policy.phase.start == PolicyDay("2026-01-11"))
       // Nor does a policy with another text.
       try deployment.write(
-        Self.dated.replacing("A law that begins.", in: "policy.yaml", with: "The same law."))
+        RegionFiles.smallDated.replacing(
+          "A law that begins.", in: "policy.yaml", with: "The same law."))
       #expect(try await router.apply(regions: deployment.regions).generation > generation)
       #expect(router.policy.phase.start == PolicyDay("2026-01-11"))
     }
   }
 
   @Test func `of several routers at midnight one begins the phase`() async throws {
-    let deployment = try await TemporaryDeployment(files: Self.dated)
+    let deployment = try await TemporaryDeployment(files: .smallDated)
     try await deployment.withUser { router, _ in
       let generation = router.policyGeneration
       let others = try await [deployment.open(), deployment.open(), deployment.open()]
@@ -107,8 +96,24 @@ import Testing
     }
   }
 
+  @Test func `a phase that ends does not undo a policy that came between`() async throws {
+    let deployment = try await TemporaryDeployment(files: .smallDated)
+    try await deployment.withRouter { router in
+      let other = try await deployment.open()
+      let applied = try await other.apply(ResidencyPolicy(files: .small, on: other.policy.day))
+      await other.close()
+      // As if it had come after this router saw that the phase of the old one is over.
+      let late = try ResidencyPolicy(files: .smallDated, on: #require(PolicyDay("2026-01-11")))
+      let outcome = try await router.beginPhase(of: late)
+      #expect(outcome.generation == applied.generation)
+      #expect(outcome.digest == applied.digest)
+      #expect(router.policyGeneration == applied.generation)
+      #expect(router.policy.digest == applied.digest)
+    }
+  }
+
   @Test func `an admission is decided by the phase that has begun`() async throws {
-    let deployment = try await TemporaryDeployment(files: Self.dated)
+    let deployment = try await TemporaryDeployment(files: .smallDated)
     try await deployment.withRouter { router in
       deployment.clock.advance(by: .seconds(10 * 86_400))
       let error = await #expect(throws: RouterError.self) {

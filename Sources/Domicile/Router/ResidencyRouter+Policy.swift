@@ -33,10 +33,25 @@ extension ResidencyRouter {
     let policy =
       policy.day >= day
       ? policy : try routing { try ResidencyPolicy(files: policy.files, on: day) }
-    let deadline = ContinuousClock.now + options.deadline
+    return try await enact(policy) { deadline throws(StorageError) in
+      try await directory.apply(policy, at: options.clock.now, by: deadline)
+    }
+  }
+
+  /// Begins a later phase of the policy in force; raises shards to whatever is in force then.
+  func beginPhase(of policy: ResidencyPolicy) async throws(RouterError) -> PolicyApplication {
+    try await enact(policy) { deadline throws(StorageError) in
+      try await directory.beginPhase(of: policy, at: options.clock.now, by: deadline)
+    }
+  }
+
+  private func enact(
+    _ policy: ResidencyPolicy,
+    with put: (ContinuousClock.Instant) async throws(StorageError) -> LawReference
+  ) async throws(RouterError) -> PolicyApplication {
     let reference: LawReference
     do throws(StorageError) {
-      reference = try await directory.apply(policy, at: options.clock.now, by: deadline)
+      reference = try await put(.now + options.deadline)
     } catch {
       // Where the outcome is unknown the policy may be in force all the same.
       try reloadPolicy()
@@ -44,16 +59,18 @@ extension ResidencyRouter {
     }
     var next = PolicyInForce(reference: reference, policy: policy, location: options.location)
     let applied = try routing { try directory.policyInForce() }
-    if applied.reference == reference, applied.day != policy.day {
-      // It was in force already, perhaps in a later phase.
+    if reference.digest != policy.digest
+      || applied.reference == reference && applied.day != policy.day
+    {
+      // Others are in force; or it was already, perhaps in a later phase.
       next = PolicyInForce(
-        reference: reference,
+        reference: applied.reference,
         policy: try routing { try ResidencyPolicy(files: applied.files, on: applied.day) },
         location: options.location)
     }
     adopt(next)
     var pending: [(shard: String, reason: RouterError)] = []
-    for definition in policy.topology.shards {
+    for definition in next.policy.topology.shards {
       do {
         try await raise(definition, to: next, by: .now + options.deadline)
       } catch {
@@ -63,11 +80,12 @@ extension ResidencyRouter {
     options.logger.debug(
       "policy applied",
       metadata: [
-        "policy.generation": "\(reference.generation)", "policy.digest": "\(policy.digest.short)",
+        "policy.generation": "\(next.reference.generation)",
+        "policy.digest": "\(next.policy.digest.short)",
         "shards.pending": "\(pending.count)",
       ])
     return PolicyApplication(
-      generation: reference.generation, digest: policy.digest, pending: pending)
+      generation: next.reference.generation, digest: next.policy.digest, pending: pending)
   }
 
   /// Stamps a shard with a policy; makes its file if that was never made.
@@ -146,9 +164,9 @@ extension ResidencyRouter {
     guard current.isOver(by: options.clock) else { return current }
     try reloadPolicy()
     guard inForce.isOver(by: options.clock) else { return inForce }
-    let applied = try routing { try directory.policyInForce() }
+    let files = inForce.policy.files
     let day = try today()
-    _ = try await apply(routing { try ResidencyPolicy(files: applied.files, on: day) })
+    _ = try await beginPhase(of: routing { try ResidencyPolicy(files: files, on: day) })
     return inForce
   }
 
