@@ -35,8 +35,9 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     package var batchDurationMax = Duration.milliseconds(5)
     /// How long the writer waits for as many jobs as the last batch had.
     package var gatherDurationMax = Duration.microseconds(100)
-    /// Pages in the WAL after which it is copied into the database.
-    package var walPagesBeforeCheckpoint = 1_000
+    /// Pages in the WAL after which it is copied into the database. Whoever writes waits for that: copying pages of many
+    /// users, as a sweep leaves them, takes 10 us a page.
+    package var walPagesBeforeCheckpoint = 400
     /// Pages in the WAL (64 MiB) after which nothing is added until it could be copied; what deletes goes on.
     package var walPagesMax = 16_384
     /// How long a purge waits, inside the gate, for somebody who reads an older state.
