@@ -59,6 +59,8 @@ public struct RouterError: Error, Sendable {
     public static let tagsDiffer = Code("tagsDiffer")
     /// The user's home for that class is in another region.
     public static let alreadyPlaced = Code("alreadyPlaced")
+    /// There is a group of that id with other members.
+    public static let groupExists = Code("groupExists")
     /// The region is not carried by this process.
     public static let elsewhere = Code("elsewhere")
     /// The directory names a home that its shard does not have.

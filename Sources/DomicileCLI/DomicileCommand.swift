@@ -12,8 +12,9 @@ struct DomicileCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InitCommand.self, PolicyCommand.self, AdmitCommand.self, ImportCommand.self,
-      WhereCommand.self, PlacementsCommand.self, ShardsCommand.self, PutCommand.self,
+      InitCommand.self, PolicyCommand.self, AdmitCommand.self, RetagCommand.self,
+      GroupCommand.self, ImportCommand.self, WhereCommand.self, PlacementsCommand.self,
+      ShardsCommand.self, PutCommand.self,
       GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,
       EraseCommand.self, HoldCommand.self, SweepCommand.self, DoctorCommand.self,
     ])

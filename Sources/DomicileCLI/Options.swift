@@ -147,6 +147,19 @@ struct UserArgument: ParsableArguments {
   var id: UserID { UserID(user) }
 }
 
+/// A user's own data, or that of a group.
+struct RecordOwnerOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "In this group's data, as the user, who must be a member.", valueName: "group"))
+  var group: String?
+
+  func handle(of user: String, _ router: ResidencyRouter) async throws -> UserHandle {
+    guard let group else { return try await router.user(UserID(user)) }
+    return try await router.group(GroupID(group), as: UserID(user))
+  }
+}
+
 /// Data classes by name.
 struct DataClassOptions: ParsableArguments {
   @Option(
@@ -158,8 +171,8 @@ struct DataClassOptions: ParsableArguments {
   var names: [String]? { dataClasses.isEmpty ? nil : dataClasses }
 }
 
-/// Somebody's tags, and of which data the question is.
-struct ProfileOptions: ParsableArguments {
+/// Somebody's tags.
+struct TagOptions: ParsableArguments {
   @Option(help: "The country of residence, such as DE.")
   var residence: String
 
@@ -167,8 +180,15 @@ struct ProfileOptions: ParsableArguments {
     name: .customLong("attribute"), parsing: .singleValue,
     help: "A declared attribute that is set; may be repeated.")
   var attributes: [String] = []
+}
 
+/// Somebody's tags, and of which data the question is.
+struct ProfileOptions: ParsableArguments {
+  @OptionGroup var tags: TagOptions
   @OptionGroup var classes: DataClassOptions
+
+  var residence: String { tags.residence }
+  var attributes: [String] { tags.attributes }
 }
 
 /// A time with its unit, as policies write it: `90s`, `12h`, `30d`, `1y`.

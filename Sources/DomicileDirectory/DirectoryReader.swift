@@ -10,7 +10,7 @@ final class DirectoryReader {
   private let selectPolicy: Statement
 
   private static let columns =
-    "u.id, u.owner, u.alias, u.tags, u.profile, u.erasing, u.erasure_due IS NOT NULL OR u.erasure_lease IS NOT NULL"
+    "u.id, u.owner, u.alias, u.tags, u.profile, u.erasing, u.erasure_due IS NOT NULL OR u.erasure_lease IS NOT NULL, u.is_group"
   private static let joined = """
     , p.class, s.name, p.serial, p.state
     FROM user u LEFT JOIN placement p ON p.user = u.id LEFT JOIN shard s ON s.id = p.shard
@@ -72,21 +72,54 @@ final class DirectoryReader {
     while try rows.step() {
       let id = rows.integer(0)
       var placements = entries.last?.id == id ? entries.removeLast().placements : []
-      if !rows.isNull(7) {
-        guard let state = Placement.State(rawValue: rows.text(10)) else { throw unreadable(id) }
+      if !rows.isNull(8) {
+        guard let state = Placement.State(rawValue: rows.text(11)) else { throw unreadable(id) }
         placements.append(
           Placement(
-            dataClass: rows.text(7), shard: rows.text(8), serial: rows.integer(9), state: state))
+            dataClass: rows.text(8), shard: rows.text(9), serial: rows.integer(10), state: state))
       }
-      guard let owner = OwnerKey(bytes: rows.blob(1)), let profile = ResidencyProfile(rows.text(4))
+      guard let owner = OwnerKey(bytes: rows.blob(1)), let profile = HomeProfile(rows.text(4))
       else { throw unreadable(id) }
       entries.append(
         UserEntry(
           id: id, owner: owner, alias: OwnerAlias(bytes: rows.blob(2)), tags: rows.integer(3),
-          profile: profile, isErasing: !rows.isNull(5), hasErasureTime: rows.integer(6) != 0,
+          profile: profile, isGroup: rows.integer(7) != 0, isErasing: !rows.isNull(5),
+          hasErasureTime: rows.integer(6) != 0,
           placements: placements))
     }
     return entries
+  }
+
+  func pendingTags(of owner: OwnerKey?, after last: PendingTags?, limit: Int) throws
+    -> [PendingTags]
+  {
+    let ofOwner = """
+      AND o.user IN (
+        SELECT id FROM user WHERE owner = ?2 UNION ALL
+        SELECT m.group_id FROM user u JOIN member m ON m.user = u.id WHERE u.owner = ?2)
+      """
+    return try connection.rows(
+      """
+      SELECT u.id, u.owner, u.alias, u.tags, u.profile, p.class, p.serial, s.name
+      FROM outbox o JOIN user u ON u.id = o.user
+        JOIN placement p ON p.user = o.user AND p.class = o.class AND p.state = 'placed'
+        JOIN shard s ON s.id = p.shard
+      WHERE (o.user, o.class) > (?3, ?4) \(owner == nil ? "AND ?2 IS NULL" : ofOwner)
+      ORDER BY o.user, o.class LIMIT ?1
+      """, .integer(Int64(limit)), owner.map { .blob($0.bytes) } ?? .null,
+      .integer(last?.userID ?? 0), .text(last?.staging.home.dataClass ?? ""),
+      as: { row -> Result<PendingTags, StorageError> in
+        guard let owner = OwnerKey(bytes: row.blob(1)), let profile = HomeProfile(row.text(4))
+        else { return .failure(unreadable(row.integer(0))) }
+        let pending = PendingTags(
+          userID: row.integer(0), shard: row.text(7),
+          staging: HomeStaging(
+            home: HomeReference(
+              owner: owner, dataClass: row.text(5), serial: row.integer(6), tags: row.integer(3)),
+            alias: OwnerAlias(bytes: row.blob(2)), profile: profile))
+        return .success(pending)
+      }
+    ).map { try $0.get() }
   }
 
   private func unreadable(_ id: Int64) -> StorageError {

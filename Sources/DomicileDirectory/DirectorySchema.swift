@@ -5,7 +5,7 @@ import DomicileStorage
 enum DirectorySchema {
   /// "DOMD".
   static let applicationID: Int64 = 0x444F_4D44
-  static let version: Int64 = 2
+  static let version: Int64 = 3
 
   /// Format 1, to which ``secondFormat`` adds.
   private static let firstFormat = """
@@ -92,10 +92,28 @@ enum DirectorySchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// What format 3 adds: tags that change, and groups. A group is a row of `user` whose profile is that of its members.
+  private static let thirdFormat = """
+    ALTER TABLE user ADD COLUMN is_group INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE member (
+      group_id INTEGER NOT NULL REFERENCES user (id),
+      profile TEXT NOT NULL,
+      user INTEGER NOT NULL REFERENCES user (id),
+      PRIMARY KEY (group_id, profile, user)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX member_user ON member (user, group_id);
+    CREATE TABLE outbox (
+      user INTEGER NOT NULL REFERENCES user (id),
+      class TEXT NOT NULL,
+      PRIMARY KEY (user, class)
+    ) STRICT, WITHOUT ROWID;
+    """
+
   /// Makes the tables, in the transaction that is open.
   static func create(in connection: Connection) throws(SQLiteError) {
     try connection.execute(firstFormat)
     try connection.execute(secondFormat)
+    try connection.execute(thirdFormat)
     try connection.execute("PRAGMA application_id = \(applicationID)")
     try connection.execute("PRAGMA user_version = \(version)")
   }
@@ -103,9 +121,10 @@ enum DirectorySchema {
   /// Brings a directory of an earlier format to this one, in the transaction that is open.
   static func upgrade(_ connection: Connection) throws {
     guard try connection.integer("PRAGMA application_id") == applicationID,
-      try connection.integer("PRAGMA user_version") == 1
+      let found = try connection.integer("PRAGMA user_version"), (1..<version).contains(found)
     else { return }
-    try connection.execute(secondFormat)
+    if found < 2 { try connection.execute(secondFormat) }
+    try connection.execute(thirdFormat)
     try connection.execute("PRAGMA user_version = \(version)")
   }
 }

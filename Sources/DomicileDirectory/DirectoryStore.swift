@@ -72,6 +72,40 @@ package protocol DirectoryStore: Sendable {
     _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?]
 
+  // Tags and groups.
+
+  /// Gives a user other tags, under a new version, and with them the groups in which the user is; notes each of their homes
+  /// for ``pendingTags(of:after:limit:)``. Whether there is such a user.
+  ///
+  /// - Throws: ``StorageError`` with `erasing`.
+  func changeTags(
+    of owner: OwnerKey, to profile: ResidencyProfile, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
+
+  /// Makes a user a member of a group. Why not: `policyChanged` or `outrun` if the decision was made by what is no longer so.
+  func join(
+    _ joining: GroupJoining, law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> StorageError?
+
+  /// Ends a user's membership, with a new version of the group's tags. Whether the user was a member.
+  func leave(
+    _ group: OwnerKey, user: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool
+
+  func isMember(_ user: OwnerAlias, of group: OwnerKey) throws(StorageError) -> Bool
+
+  func members(of group: OwnerKey) throws(StorageError) -> [OwnerAlias]
+
+  /// Homes that are not known to be stamped with the latest tags: of a user or group, and of the groups in which the user
+  /// is; of everybody if the owner is nil. In the order of users and classes, after one.
+  func pendingTags(of owner: OwnerKey?, after last: PendingTags?, limit: Int) throws(StorageError)
+    -> [PendingTags]
+
+  /// Notes that homes have been stamped.
+  func noteStamped(
+    _ stamped: [PendingTags], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError)
+
   // Erasures.
 
   /// Notes that a user, or some classes of the user's data, is being erased, under a fresh token: from then on no admission
@@ -91,9 +125,10 @@ package protocol DirectoryStore: Sendable {
   ) async throws(StorageError) -> Bool
 
   /// Drops the mapping of what was erased, but for the classes that are held: they stay listed, to be looked at again
-  /// when they are due. A user without any leaves a tombstone. Why not, if the token is no longer the highest.
+  /// when they are due. A user without any, of whom nothing is held in groups either, leaves a tombstone. Why not, if the
+  /// token is no longer the highest.
   func finishErasure(
-    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date,
+    _ plan: ErasurePlan, held: Set<String>, isSharedHeld: Bool, due: Date?, at time: Date,
     by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> StorageError?
 

@@ -36,7 +36,12 @@ extension DirectoryWriter {
       try connection.run(
         "UPDATE placement SET state = 'erasing', serial = ? WHERE user = ? AND class = ?",
         .integer(token), .integer(user.id), .text(home.dataClass))
+      // It is stamped `erased`, whatever tags it has.
+      try connection.run(
+        "DELETE FROM outbox WHERE user = ? AND class = ?", .integer(user.id),
+        .text(home.dataClass))
     }
+    if isWholeUser { try leaveAll(user: user.id) }
     try connection.run(
       "UPDATE user SET erasing = ?, erasure_due = NULL, erasure_lease = ? WHERE id = ?",
       isWholeUser ? .integer(token) : .null, .integer(Self.leaseEnd(from: time)), .integer(user.id))
@@ -44,7 +49,26 @@ extension DirectoryWriter {
       userID: user.id, owner: owner, alias: user.alias, token: token, isWholeUser: isWholeUser,
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
-      }, holds: try holds(on: user.id, at: time))
+      }, shared: isWholeUser ? try sharedHomes(of: user.id) : [],
+      holds: try holds(on: user.id, at: time))
+  }
+
+  /// The homes of groups in which a user is or was. One that is being erased itself goes with what the user wrote.
+  private func sharedHomes(of user: Int64) throws -> [ErasurePlan.SharedHome] {
+    try connection.rows(
+      """
+      SELECT t.owner, p.class, p.shard, p.serial
+      FROM member m JOIN user t ON t.id = m.group_id JOIN placement p ON p.user = m.group_id
+      WHERE m.user = ? AND p.state = 'placed' ORDER BY t.owner, p.class
+      """, .integer(user),
+      as: { row in
+        guard let group = OwnerKey(bytes: row.blob(0)), let shard = shardNames[row.integer(2)]
+        else { return nil }
+        return ErasurePlan.SharedHome(
+          group: group, home: ErasurePlan.Home(dataClass: row.text(1), shard: shard),
+          serial: row.integer(3))
+      }
+    ).compactMap(\.self)
   }
 
   private func forgetEndedErasure(of user: Int64) throws {
@@ -80,7 +104,7 @@ extension DirectoryWriter {
   }
 
   func finishErasure(
-    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date
+    _ plan: ErasurePlan, held: Set<String>, isSharedHeld: Bool, due: Date?, at time: Date
   ) throws -> StorageError? {
     let rows = try connection.rows(
       "SELECT class, serial FROM placement WHERE user = ? AND state = 'erasing'",
@@ -101,18 +125,21 @@ extension DirectoryWriter {
         .text(home.dataClass))
       try count(-1, home.shard)
     }
-    if plan.isWholeUser && held.isEmpty {
+    if plan.isWholeUser && held.isEmpty && !isSharedHeld {
       try connection.run(
         "INSERT INTO tombstone (alias, serial, erased) VALUES (?, ?, ?)", .blob(plan.alias.bytes),
         .integer(plan.token), .integer(time.milliseconds))
-      try connection.run("DELETE FROM hold WHERE user = ?", .integer(plan.userID))
+      for table in ["hold", "member"] {
+        try connection.run("DELETE FROM \(table) WHERE user = ?", .integer(plan.userID))
+      }
+      try connection.run("DELETE FROM member WHERE group_id = ?", .integer(plan.userID))
       try connection.run("DELETE FROM user WHERE id = ?", .integer(plan.userID))
     } else {
       // Where something is held it is looked at again when that may have ended; nil: never by itself. While another
       // erasure of the user goes on, its time stays.
       let isAlone = rows.count == plan.homes.count && (token == nil || plan.isWholeUser)
       guard isAlone else { return nil }
-      let isOver = held.isEmpty
+      let isOver = held.isEmpty && !isSharedHeld
       try connection.run(
         // What is there already came since this run began: something that was held may go.
         "UPDATE user SET erasure_due = coalesce(erasure_due, ?), erasure_lease = NULL WHERE id = ?",

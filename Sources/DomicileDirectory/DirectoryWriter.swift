@@ -32,7 +32,8 @@ package final class DirectoryWriter: CommitContext {
     selectUser = try connection.prepare(
       "SELECT id, alias, tags, profile, erasing FROM user WHERE owner = ?")
     insertUser = try connection.prepare(
-      "INSERT INTO user (owner, alias, tags, profile) VALUES (?, ?, ?, ?) RETURNING id")
+      "INSERT INTO user (owner, alias, tags, profile, is_group) VALUES (?, ?, ?, ?, ?) RETURNING id"
+    )
     selectPlacement = try connection.prepare(
       "SELECT shard, serial, state FROM placement WHERE user = ? AND class = ?")
     insertPlacement = try connection.prepare(
@@ -47,7 +48,8 @@ package final class DirectoryWriter: CommitContext {
     placePlacement = try connection.prepare(
       """
       UPDATE placement SET state = 'placed'
-      WHERE user = ? AND class = ? AND shard = ? AND serial = ? AND state = 'admitting'
+      WHERE user = ?1 AND class = ?2 AND shard = ?3 AND serial = ?4 AND state = 'admitting'
+        AND (SELECT tags FROM user WHERE id = ?1) = ?5
       """)
     takeSerial = try connection.prepare("UPDATE directory SET serial = serial + 1 RETURNING serial")
     addPlacement = try connection.prepare(
@@ -199,9 +201,19 @@ package final class DirectoryWriter: CommitContext {
     _ plan: AdmissionPlan, law: LawReference
   ) throws -> Result<[AdmissionTicket], StorageError> {
     guard law == inForce else { return .failure(policyChanged) }
+    if case .newGroup(let members) = plan.kind, try profile(ofMembers: members) != plan.profile {
+      return .failure(outrun)
+    }
     let user = try findOrMakeUser(plan)
     guard !user.isErasing else { return .failure(erasing) }
+    if case .newGroup(let members) = plan.kind, try !hasMembers(members, group: user.id) {
+      return .failure(
+        StorageError(
+          .retagged, "There is a group of that name with other members; nothing was written."))
+    }
     guard user.profile == "\(plan.profile)" else {
+      // A group's change with those of its members: whoever asks decides anew.
+      if plan.kind != .user { return .failure(outrun) }
       return .failure(
         StorageError(
           .retagged,
@@ -240,10 +252,12 @@ package final class DirectoryWriter: CommitContext {
     try insertUser.bind(2, plan.alias.bytes)
     try insertUser.bind(3, tags)
     try insertUser.bind(4, "\(plan.profile)")
+    try insertUser.bind(5, plan.kind == .user ? 0 : 1)
     defer { insertUser.reset() }
     guard try insertUser.step() else { throw StorageError(.corrupt, "A user was not inserted.") }
     let id = insertUser.integer(0)
     _ = try insertUser.step()
+    if case .newGroup(let members) = plan.kind { try addMembers(members, to: id) }
     return User(id: id, alias: plan.alias, tags: tags, profile: "\(plan.profile)")
   }
 
@@ -255,7 +269,7 @@ package final class DirectoryWriter: CommitContext {
       && selectPlacement.isText(2, "erasing")
   }
 
-  private var erasing: StorageError {
+  var erasing: StorageError {
     StorageError(
       .erasing,
       "This user's data is being erased; nothing was written. Admit again when that is done.")
@@ -315,6 +329,8 @@ package final class DirectoryWriter: CommitContext {
     try placePlacement.bind(2, ticket.home.dataClass)
     try placePlacement.bind(3, try id(of: ticket.shard))
     try placePlacement.bind(4, ticket.home.serial)
+    // With other tags it may have to live elsewhere, and its home is staged with these.
+    try placePlacement.bind(5, ticket.home.tags)
     try placePlacement.run()
     return connection.changes == 1 ? nil : outrun
   }
@@ -363,7 +379,9 @@ package final class DirectoryWriter: CommitContext {
     shards[shard]?.placements += change
   }
 
-  private var policyChanged: StorageError {
+  func isInForce(_ law: LawReference) -> Bool { law == inForce }
+
+  var policyChanged: StorageError {
     StorageError(.policyChanged, "The policy in force has changed; nothing was written.")
   }
 

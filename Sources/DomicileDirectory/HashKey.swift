@@ -17,9 +17,13 @@ package struct HashKey: Sendable {
   }
 
   /// The name under which a user is known here: HMAC-SHA-256 (RFC 2104), the first 128 bits.
-  package func owner(ofUser id: String) -> OwnerKey {
-    // "user" and "group" are kept apart, so that no group has the hash of a user.
-    guard let owner = OwnerKey(bytes: hash("user\0\(id)")) else {
+  package func owner(ofUser id: String) -> OwnerKey { owner("user\0\(id)") }
+
+  /// The same for a group; no group has the name of a user.
+  package func owner(ofGroup id: String) -> OwnerKey { owner("group\0\(id)") }
+
+  private func owner(_ text: String) -> OwnerKey {
+    guard let owner = OwnerKey(bytes: hash(text)) else {
       preconditionFailure("a hash has 16 bytes")
     }
     return owner

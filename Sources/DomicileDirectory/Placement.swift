@@ -17,14 +17,15 @@ package struct Placement: Sendable, Equatable {
   package let state: State
 }
 
-/// A user as the directory knows one.
+/// A user or group as the directory knows one.
 package struct UserEntry: Sendable {
   package let id: Int64
   package let owner: OwnerKey
   package let alias: OwnerAlias
   /// The version of the tags.
   package let tags: Int64
-  package let profile: ResidencyProfile
+  package let profile: HomeProfile
+  package let isGroup: Bool
   /// Whether the user, and not only some class, is being erased.
   package let isErasing: Bool
   /// Whether it is known when an erasure of the user or a class goes on.
@@ -81,15 +82,26 @@ package struct AdmissionPlan: Sendable {
   package let owner: OwnerKey
   /// Used if the user is new.
   package let alias: OwnerAlias
-  package let profile: ResidencyProfile
+  package let profile: HomeProfile
+  package let kind: Kind
   package let targets: [Target]
 
+  package enum Kind: Sendable, Equatable {
+    case user
+    /// A group that is there.
+    case group
+    /// A group that is made, if it is new; the profile is that of these members.
+    case newGroup(members: [OwnerKey])
+  }
+
   package init(
-    owner: OwnerKey, alias: OwnerAlias, profile: ResidencyProfile, targets: [Target]
+    owner: OwnerKey, alias: OwnerAlias, profile: HomeProfile, kind: Kind = .user,
+    targets: [Target]
   ) {
     self.owner = owner
     self.alias = alias
     self.profile = profile
+    self.kind = kind
     self.targets = targets
   }
 }
@@ -100,11 +112,34 @@ package struct AdmissionTicket: Sendable {
   package let home: HomeReference
   package let userID: Int64
   package let alias: OwnerAlias
-  package let profile: ResidencyProfile
+  package let profile: HomeProfile
   package let shard: String
   /// The target found half way, where no longer legal: the home there must be dropped, with the token,
   /// before the target is changed to `shard` by ``DirectoryStore/retarget(_:law:by:)``.
   package let illegalShard: String?
+}
+
+/// A home that is not known to be stamped with the latest tags of its user or group.
+package struct PendingTags: Sendable {
+  package let userID: Int64
+  package let shard: String
+  /// The home as the directory has it, with the latest tags.
+  package let staging: HomeStaging
+}
+
+/// A user to become a member of a group, decided by these versions of their tags.
+package struct GroupJoining: Sendable {
+  package let group: OwnerKey
+  package let groupTags: Int64
+  package let user: OwnerKey
+  package let userTags: Int64
+
+  package init(group: UserEntry, user: UserEntry) {
+    self.group = group.owner
+    groupTags = group.tags
+    self.user = user.owner
+    userTags = user.tags
+  }
 }
 
 /// What is to be erased, held by whoever has its token.
@@ -112,6 +147,12 @@ package struct ErasurePlan: Sendable {
   package struct Home: Sendable, Hashable {
     package let dataClass: String
     package let shard: String
+  }
+
+  package struct SharedHome: Sendable, Hashable {
+    package let group: OwnerKey
+    package let home: Home
+    package let serial: Int64
   }
 
   package let userID: Int64
@@ -122,6 +163,8 @@ package struct ErasurePlan: Sendable {
   package let isWholeUser: Bool
   /// Every home that the directory names.
   package let homes: [Home]
+  /// The homes of groups in which the user is or was, where there may be records that the user has written.
+  package let shared: [SharedHome]
   /// By class, the legal holds that have not ended, as the directory knows them.
   package let holds: [String: [HomeHold]]
 

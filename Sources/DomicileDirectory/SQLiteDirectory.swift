@@ -58,7 +58,9 @@ package final class SQLiteDirectory: DirectoryStore {
     try checking(Self.place) { () throws(DatabaseFile.Problem) in try DatabaseFile.check(path) }
     let identity = try storing(in: Self.place) {
       let connection = try Connection(path: path, mode: .writing)
-      if try connection.integer("PRAGMA user_version") == 1 {
+      if let found = try connection.integer("PRAGMA user_version"),
+        (1..<DirectorySchema.version).contains(found)
+      {
         try WriterGate(path: path).pass {
           try connection.transaction { try DirectorySchema.upgrade(connection) }
         }
@@ -230,6 +232,64 @@ package final class SQLiteDirectory: DirectoryStore {
     }
   }
 
+  // MARK: Tags and groups
+
+  package func changeTags(
+    of owner: OwnerKey, to profile: ResidencyProfile, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in
+      try writer.changeTags(of: owner, to: profile)
+    }
+  }
+
+  package func join(
+    _ joining: GroupJoining, law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> StorageError? {
+    try await commits.commit(by: deadline) { writer in try writer.join(joining, law: law) }
+  }
+
+  package func leave(
+    _ group: OwnerKey, user: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> Bool {
+    try await commits.commit(by: deadline) { writer in try writer.leave(group, user: user) }
+  }
+
+  package func isMember(_ user: OwnerAlias, of group: OwnerKey) throws(StorageError) -> Bool {
+    try readers.read { reader in
+      try reader.connection.integer(
+        """
+        SELECT 1 FROM member m JOIN user t ON t.id = m.group_id JOIN user u ON u.id = m.user
+        WHERE t.owner = ? AND u.alias = ? AND m.profile <> ''
+        """, .blob(group.bytes), .blob(user.bytes)) != nil
+    }
+  }
+
+  package func members(of group: OwnerKey) throws(StorageError) -> [OwnerAlias] {
+    try readers.read { reader in
+      try reader.connection.rows(
+        """
+        SELECT u.alias FROM member m JOIN user t ON t.id = m.group_id JOIN user u ON u.id = m.user
+        WHERE t.owner = ? AND m.profile <> '' ORDER BY u.alias
+        """, .blob(group.bytes), as: { OwnerAlias(bytes: $0.blob(0)) })
+    }
+  }
+
+  package func pendingTags(
+    of owner: OwnerKey?, after last: PendingTags?, limit: Int
+  ) throws(StorageError) -> [PendingTags] {
+    try readers.read { reader in try reader.pendingTags(of: owner, after: last, limit: limit) }
+  }
+
+  package func noteStamped(
+    _ stamped: [PendingTags], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) {
+    try await commits.commit(by: deadline) { writer in
+      for home in stamped { try writer.noteStamped(home) }
+    }
+  }
+
+  // MARK: Erasures and holds
+
   package func beginErasure(
     _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, at time: Date,
     by deadline: ContinuousClock.Instant
@@ -247,11 +307,12 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func finishErasure(
-    _ plan: ErasurePlan, held: Set<String>, due: Date?, at time: Date,
+    _ plan: ErasurePlan, held: Set<String>, isSharedHeld: Bool, due: Date?, at time: Date,
     by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> StorageError? {
     try await commits.commit(by: deadline) { writer in
-      try writer.finishErasure(plan, held: held, due: due, at: time)
+      try writer.finishErasure(
+        plan, held: held, isSharedHeld: isSharedHeld, due: due, at: time)
     }
   }
 

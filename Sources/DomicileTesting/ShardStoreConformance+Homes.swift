@@ -90,7 +90,7 @@ extension ShardStoreConformance {
         shard.stage([It.staging(It.home(1, serial: 13))]), [.outrun], "over an open home")
       try await shard.equal(shard.drop([It.home(1, serial: 13)]), [.outrun], "dropping it")
       let row = try shard.store.home(owner: high.owner, dataClass: "messages")
-      try shard.equal(row?.profile, ResidencyProfile("IE"), "the profile")
+      try shard.equal(row?.profile, HomeProfile("IE"), "the profile")
     },
     Check("a dropped home leaves its token, even where there was none") { shard in
       _ = try await shard.raise(It.first, It.wide)

@@ -37,7 +37,7 @@ extension ShardStoreConformance {
     static func staging(_ home: HomeReference, _ profile: String = "DE") -> HomeStaging {
       HomeStaging(
         home: home, alias: OwnerAlias(bytes: [UInt8](repeating: 9, count: 16)),
-        profile: known(ResidencyProfile(profile)))
+        profile: known(HomeProfile(profile)))
     }
 
     private static func row(_ country: String, considering: [String] = []) -> ShardLaw.Row {

@@ -82,7 +82,7 @@ import Testing
 
   @Test func `a directory of a later format does not open`() throws {
     let test = try TestDirectory()
-    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 3")
+    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 4")
     let error = try #require(throws: StorageError.self) {
       try SQLiteDirectory(path: test.path, key: test.key)
     }

@@ -41,7 +41,7 @@ struct TestDirectory {
     _ id: String, _ profile: String = "US", in shards: [String] = ["ashburn-1"],
     legal: Set<String>? = nil, dataClass: String = "messages"
   ) -> AdmissionPlan {
-    guard let profile = ResidencyProfile(profile) else { preconditionFailure("not a profile") }
+    guard let profile = HomeProfile(profile) else { preconditionFailure("not a profile") }
     let owner = key.owner(ofUser: id)
     return AdmissionPlan(
       owner: owner, alias: OwnerAlias(bytes: owner.bytes), profile: profile,

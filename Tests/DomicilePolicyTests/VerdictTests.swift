@@ -253,7 +253,7 @@ import Testing
     let compiled = try policy.compile()
     let profile = try compiled.compile(try #require(ResidencyProfile(tags)))
     let number = try compiled.number(ofClass: "messages")
-    return compiled.shardsByPreference(profile, dataClass: number).map { $0.map(\.name) }
+    return compiled.shardsByPreference([profile], dataClass: number).map { $0.map(\.name) }
   }
 
   @Test func `shards come nearest first, those of one region together`() throws {

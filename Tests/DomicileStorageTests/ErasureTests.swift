@@ -178,7 +178,7 @@ import Testing
     try await shard.with { store in
       let staging = HomeStaging(
         home: home, alias: OwnerAlias(bytes: Array("ALIASMARKALIASMA".utf8)),
-        profile: try #require(ResidencyProfile("DE")))
+        profile: try #require(HomeProfile("DE")))
       _ = try await store.stage([staging], law: .first, by: .soon)
       _ = try await store.open([home], by: .soon)
       for number in 0..<150 {

@@ -151,11 +151,12 @@ import Testing
     }
   }
 
-  @Test func `reads ask for the serial, not for tags`() async throws {
+  @Test func `reads ask for the serial and the tags`() async throws {
     let shard = try await TestShard()
     try await shard.with { store in
       try await store.write(.put("a"))
-      #expect(try store.record("a", of: .ada.with(tags: 99)) != nil)
+      #expect(try store.record("a", of: .ada) != nil)
+      #expect(await code { _ = try store.record("a", of: .ada.with(tags: 99)) } == .retagged)
       #expect(await code { _ = try store.record("a", of: .ada.with(serial: 9)) } == .moved)
       #expect(await code { _ = try store.record("a", of: .numbered(9)) } == .moved)
     }

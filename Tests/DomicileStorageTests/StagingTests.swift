@@ -175,7 +175,7 @@ import Testing
     try await shard.with { store in
       let home = HomeReference.numbered(7)
       _ = try await store.stage([HomeStaging(home, "DE")], law: .first, by: .soon)
-      let profile = try #require(ResidencyProfile("IE"))
+      let profile = try #require(HomeProfile("IE"))
       let later = HomeStaging(
         home: home.with(serial: 11, tags: 6), alias: OwnerAlias(bytes: [UInt8](0..<16)),
         profile: profile)

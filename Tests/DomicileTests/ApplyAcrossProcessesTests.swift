@@ -3,12 +3,14 @@ import DomicileTesting
 import Foundation
 import Testing
 
-/// A policy that one process applies binds the writers of all.
+/// A policy that one process applies binds the writers of all; so do tags that it changes, and members of groups.
 @Suite(.serialized) struct ApplyAcrossProcessesTests {
   private static let processes = 2
   private static let tasks = 6
   private static let americans = (0..<20).map { "american\($0)" }
   private static let indians = (0..<4).map { "indian\($0)" }
+  /// Each has the American of its number as a member, who writes, and later a German.
+  private static let groups = (0..<4).map { "american group \($0)" }
 
   /// What one put of a process came to.
   private struct Put {
@@ -41,8 +43,8 @@ import Testing
           for number in 0... {
             let isOver = FileManager.default.fileExists(atPath: "\(folder)/stop")
             if isOver || MonotonicTime.now > end { return }
-            let id = (americans + indians).randomElement(using: &random) ?? ""
-            let user = try await router.user(UserID(id))
+            let id = (americans + groups + indians).randomElement(using: &random) ?? ""
+            let user = try await handle(of: id, router)
             let start = MonotonicTime.now
             var outcome = "written"
             do throws(RouterError) {
@@ -51,7 +53,7 @@ import Testing
             } catch {
               outcome = "\(error.code)"
             }
-            file.note("\(id) \(start) \(MonotonicTime.now) \(outcome)")
+            file.note("\(id.replacing(" ", with: "")) \(start) \(MonotonicTime.now) \(outcome)")
             // A refusal costs nothing: without a pause there are millions.
             if outcome != "written" { try await Task.sleep(for: .milliseconds(2)) }
           }
@@ -60,6 +62,13 @@ import Testing
       try await group.waitForAll()
     }
     await router.close()
+  }
+
+  private static func handle(
+    of id: String, _ router: ResidencyRouter
+  ) async throws -> UserHandle {
+    guard let number = groups.firstIndex(of: id) else { return try await router.user(UserID(id)) }
+    return try await router.group(GroupID(id), as: UserID(americans[number]))
   }
 
   private static func notes(_ folder: String, _ process: Int) -> String {
@@ -105,6 +114,11 @@ import Testing
     try await deployment.withRouter { router in
       for id in americans { try await router.admit(UserID(id), residence: "US") }
       for id in indians { try await router.admit(UserID(id), residence: "IN") }
+      try await router.admit(UserID("german"), residence: "DE")
+      for (number, id) in groups.enumerated() {
+        try await router.createGroup(
+          GroupID(id), members: [UserID(americans[number])], dataClasses: ["messages"])
+      }
       let place = try await router.locate(UserID(americans[0])).placements
         .first { $0.dataClass == "messages" }
       #expect(place?.region == "ashburn")
@@ -128,22 +142,26 @@ import Testing
     }
   }
 
-  /// Looks for what landed in Ashburn for Americans between two moments, in the notes and in the shard.
+  /// Looks for what landed in Ashburn, for Americans and their groups or for the groups only, between two moments, in the
+  /// notes and in the shard.
   private static func expectNothing(
-    between periods: [(Moment, Moment)], in deployment: SharedDeployment
+    between periods: [(Moment, Moment)], ofGroupsOnly: Bool = false,
+    in deployment: SharedDeployment
   ) async throws {
     let landed = puts(deployment).filter { $0.isAmerican && $0.outcome == "written" }
     for (start, end) in periods {
       let illegal = landed.filter {
         $0.invoked > start.monotonic && $0.responded < end.monotonic
+          && (!ofGroupsOnly || $0.user.hasPrefix("americangroup"))
       }
       #expect(illegal.isEmpty, "\(illegal)")
     }
     var records = 0
     try await deployment.withRouter { router in
-      for id in americans {
-        for try await record in try await router.user(UserID(id)).list(.inbox) {
+      for id in americans + groups {
+        for try await record in try await handle(of: id, router).list(.inbox) {
           records += 1
+          if ofGroupsOnly && !groups.contains(id) { continue }
           let written = record.written.milliseconds
           #expect(
             !periods.contains { written > $0.0.time && written < $0.1.time },
@@ -183,6 +201,65 @@ import Testing
     #expect(Set(puts.map(\.outcome)) == ["written", "barred"])
     // Whom the policy does not concern was not disturbed.
     #expect(puts.allSatisfy { $0.isAmerican || $0.outcome == "written" })
+  }
+
+  /// Changes something about all Americans and their groups, and changes it back, five times, while two processes write.
+  private static func changing(
+    ofGroupsOnly: Bool = false, _ change: (ResidencyRouter) async throws -> Void,
+    back: (ResidencyRouter) async throws -> Void
+  ) async throws {
+    let deployment = try await SharedDeployment()
+    var periods: [(Moment, Moment)] = []
+    try await writing(deployment) {
+      try await deployment.withRouter { router in
+        var moment = Moment()
+        for _ in 0..<5 {
+          try await wait(for: "written", since: moment, in: deployment)
+          try await change(router)
+          let start = Moment()
+          try await wait(for: "barred", since: start, in: deployment)
+          moment = Moment()
+          periods.append((start, moment))
+          try await back(router)
+        }
+      }
+    }
+    try await expectNothing(between: periods, ofGroupsOnly: ofGroupsOnly, in: deployment)
+    #expect(Set(puts(deployment).map(\.outcome)) == ["written", "barred"])
+  }
+
+  @Test func `after a change of tags not one write lands where another process believed it legal`()
+    async throws
+  {
+    func retag(_ router: ResidencyRouter, _ residence: String) async throws {
+      for id in Self.americans {
+        let change = try await router.retag(UserID(id), residence: residence)
+        #expect(change.isDone)
+      }
+    }
+    try await Self.changing { router in
+      try await retag(router, "DE")
+    } back: { router in
+      try await retag(router, "US")
+    }
+  }
+
+  @Test
+  func `after a join not one write to the group lands where another process believed it legal`()
+    async throws
+  {
+    let german = UserID("german")
+    try await Self.changing(ofGroupsOnly: true) { router in
+      for id in Self.groups {
+        let change = try await router.join(german, to: GroupID(id), barsHomes: true)
+        #expect(change.isDone)
+      }
+    } back: { router in
+      for id in Self.groups {
+        let change = try await router.leave(german, from: GroupID(id))
+        #expect(change.isDone)
+      }
+    }
   }
 
   @Test func `a shard that was away while a policy was applied is raised before its first write`()

@@ -78,7 +78,8 @@ import Testing
       #expect(held == ["messages"])
       // Now it is; and what the run that is behind says of the time does not count any more.
       #expect(try await router.release(hold: "c", on: user).isDone)
-      _ = try await router.directory.finishErasure(plan, held: held, due: nil, at: now, by: .soon)
+      _ = try await router.directory.finishErasure(
+        plan, held: held, isSharedHeld: false, due: nil, at: now, by: .soon)
       await pass(.seconds(120), router, deployment)
       #expect(await isGone(router))
     }

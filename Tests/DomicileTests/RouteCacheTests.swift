@@ -11,7 +11,8 @@ import Testing
     return UserRoutes(
       UserEntry(
         id: Int64(number), owner: try #require(OwnerKey(bytes: bytes)),
-        alias: OwnerAlias(bytes: bytes), tags: 1, profile: .european, isErasing: false,
+        alias: OwnerAlias(bytes: bytes), tags: 1, profile: HomeProfile(.european), isGroup: false,
+        isErasing: false,
         hasErasureTime: false,
         placements: []))
   }

@@ -6,7 +6,7 @@ import Logging
 
 extension ResidencyRouter {
   /// Erases a user, or some classes of the user's data: every record, physically, and with the last class the mapping from
-  /// the user's id.
+  /// the user's id. With the user goes what the user has written in groups, and every membership.
   ///
   /// From the first step on the user can neither be read nor written. Whoever repeats the call goes on where it stopped,
   /// as does any router that finds it unfinished. What the policy holds for a shortest time, and what is under a legal
@@ -21,7 +21,13 @@ extension ResidencyRouter {
   public func erase(
     _ user: UserID, dataClasses: [String]? = nil, deadline: Duration? = nil
   ) async throws(RouterError) -> ErasureReceipt {
-    let owner = key.owner(ofUser: try user.checked())
+    try await erase(
+      key.owner(ofUser: try user.checked()), dataClasses: dataClasses, deadline: deadline)
+  }
+
+  func erase(
+    _ owner: OwnerKey, dataClasses: [String]?, deadline: Duration?
+  ) async throws(RouterError) -> ErasureReceipt {
     try routing { for name in dataClasses ?? [] { try inForce.checkHoldsRecords(name) } }
     return try await erase(
       owner, dataClasses: dataClasses.map(Set.init), by: .now + (deadline ?? options.deadline))
@@ -110,7 +116,7 @@ extension ResidencyRouter {
 /// One run of an erasure, under tokens that grow each time another run has taken it over:
 ///
 /// 1. the directory: nothing of it is admitted any more (done before);
-/// 2. every home that the directory names, stamped and emptied, shard by shard;
+/// 2. every home that the directory names, stamped and emptied, shard by shard; what the user wrote in groups;
 /// 3. the shards purged;
 /// 4. the mapping dropped, and the directory purged.
 private struct ErasureRound {
@@ -118,6 +124,7 @@ private struct ErasureRound {
   let deadline: ContinuousClock.Instant
   /// Counts of earlier runs are kept: what they deleted is gone.
   private var erased: [ErasurePlan.Home: ErasedHome] = [:]
+  private var authored: [ErasurePlan.SharedHome: ErasedHome] = [:]
 
   init(router: ResidencyRouter, deadline: ContinuousClock.Instant) {
     self.router = router
@@ -130,11 +137,20 @@ private struct ErasureRound {
   ) async throws(RouterError) -> ErasureReceipt? {
     defer { lease.cancel() }
     var pending: [ErasureReceipt.Pending] = []
-    let shards = Dictionary(grouping: plan.homes, by: \.shard)
-    for (name, homes) in shards.sorted(by: { $0.key < $1.key }) {
+    if !plan.shared.isEmpty {
+      // No home of a group takes a write of the user any more.
+      for (shard, reason) in try await router.stampPendingTags(of: plan.owner, by: deadline) {
+        pending.append(ErasureReceipt.Pending(place: shard, reason: "\(reason)"))
+      }
+    }
+    let shards = Set(plan.homes.map(\.shard) + plan.shared.map(\.home.shard))
+    for name in shards.sorted() {
       do {
         let shard = try await open(name)
-        for home in homes {
+        for shared in plan.shared where shared.home.shard == name {
+          try await erase(shared, by: plan.alias, in: shard)
+        }
+        for home in plan.homes where home.shard == name {
           let erasure = HomeErasure(
             owner: plan.owner, dataClass: home.dataClass, token: plan.token,
             holds: plan.holds[home.dataClass] ?? [])
@@ -156,10 +172,11 @@ private struct ErasureRound {
     }
     if pending.isEmpty {
       let held = erased.filter { $0.value.held != nil }
-      let due = held.values.map { $0.held?.data.until }
+      let sharedHeld = authored.values.compactMap(\.held)
+      let due = held.values.map { $0.held?.data.until } + sharedHeld.map(\.data.until)
       let refusal = try await routing {
         try await router.directory.finishErasure(
-          plan, held: Set(held.keys.map(\.dataClass)),
+          plan, held: Set(held.keys.map(\.dataClass)), isSharedHeld: !sharedHeld.isEmpty,
           due: due.compactMap(\.self).min().map(Date.init(milliseconds:)),
           at: router.options.clock.now, by: deadline)
       }
@@ -177,6 +194,29 @@ private struct ErasureRound {
       }
     }
     return receipt(plan, pending: pending)
+  }
+
+  /// What the user wrote in a group; the group's other records stay.
+  private mutating func erase(
+    _ shared: ErasurePlan.SharedHome, by author: OwnerAlias, in shard: SQLiteShard
+  ) async throws {
+    let erasure = AuthoredErasure(
+      group: shared.group, dataClass: shared.home.dataClass, serial: shared.serial,
+      author: author)
+    for attempt in 1...2 {
+      do throws(StorageError) {
+        let result = try await shard.erase(erasure, by: deadline)
+        var sum = authored[shared] ?? ErasedHome()
+        sum.records += result.records
+        sum.bytes += result.bytes
+        sum.held = result.held
+        authored[shared] = sum
+        return
+      } catch {
+        guard error.code == .policyChanged, attempt == 1 else { throw error }
+        try await router.synchronize(shard: shared.home.shard, by: deadline)
+      }
+    }
   }
 
   /// What is held is decided by the law in force: a shard that is behind is raised first.
@@ -209,7 +249,14 @@ private struct ErasureRound {
   func receipt(
     _ plan: ErasurePlan, isOver: Bool = false, pending: [ErasureReceipt.Pending]
   ) -> ErasureReceipt {
-    let homes = erased.sorted { $0.key.dataClass < $1.key.dataClass }
+    // What is in a group's home is told with the user's own of that place: which groups there were is nobody's business.
+    let homes = authored.reduce(into: erased) { homes, shared in
+      var sum = homes[shared.key.home] ?? ErasedHome()
+      sum.records += shared.value.records
+      sum.bytes += shared.value.bytes
+      sum.held = HeldHome.sum(sum.held, shared.value.held)
+      homes[shared.key.home] = sum
+    }.sorted { ($0.key.dataClass, $0.key.shard) < ($1.key.dataClass, $1.key.shard) }
     return ErasureReceipt(
       alias: "\(plan.alias)",
       erased: homes.map { home, result in

@@ -107,6 +107,7 @@ extension ResidencyRouter {
     metrics.recordPurgeAge(directory.purgeState, shard: "directory")
     if rounds.nextErasures <= .now {
       await finishErasures()
+      await finishTagChanges()
       rounds.nextErasures = .now + .seconds(60)
     }
   }

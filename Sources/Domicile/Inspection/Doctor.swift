@@ -18,6 +18,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case strayHome
     /// Home and directory disagree about a user's tags or alias.
     case tagsDisagree
+    /// A home is not stamped yet with tags that have changed.
+    case tagsPending
     /// An admission stopped half way.
     case admissionHalfWay
     /// A home is where the policy in force no longer allows it.
@@ -245,7 +247,7 @@ extension ResidencyRouter {
           && (placement.serial == home.serial
             || placement.state != .placed && placement.serial > home.serial)
       } ?? false
-    guard let entry, isNamed else {
+    guard isNamed else {
       report.add(
         .strayHome,
         "\(what) is not one that the directory names. Its data is unreachable; an old file may have been"
@@ -253,17 +255,41 @@ extension ResidencyRouter {
       return
     }
     if placement?.state == .erasing { return }
-    if entry.tags != home.tags || entry.profile != home.profile || entry.alias != home.alias {
-      report.add(
-        .tagsDisagree, "\(what) has other tags than the directory. Restore the older of the two.",
-        shard: name)
-    }
+    try compareTags(of: home, in: shard, what, &report)
     if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
       report.add(
         .barredHome,
-        "\(what) is where the policy in force does not allow it: data of a resident of"
-          + " \(profile.residence) in \(shard.identity.country). Writes are refused. Delete the data,"
+        "\(what) is where the policy in force does not allow it: data of residents of"
+          + " \(profile.residences) in \(shard.identity.country). Writes are refused. Delete the data,"
           + " or apply a policy that allows it.",
+        shard: name)
+    }
+  }
+
+  /// Tags may change while this looks at them: what differs is looked at once more.
+  private func compareTags(
+    of home: HomeRow, in shard: SQLiteShard, _ what: String, _ report: inout DoctorReport
+  ) throws {
+    var isPending = false
+    for _ in 1...2 {
+      guard let row = try shard.home(owner: home.owner, dataClass: home.dataClass),
+        let entry = try directory.user(home.owner), row.serial == home.serial
+      else { return }
+      if entry.tags == row.tags, entry.profile == row.profile, entry.alias == row.alias { return }
+      isPending = try directory.pendingTags(of: home.owner, after: nil, limit: 1_000).contains {
+        $0.staging.home.owner == home.owner && $0.staging.home.dataClass == home.dataClass
+      }
+    }
+    let name = shard.identity.name
+    if isPending {
+      report.add(
+        .tagsPending,
+        "\(what) is not stamped yet with tags that have changed: a write decided on the earlier ones may still come. An"
+          + " open router goes on with it within a minute; “domicile sweep” does it now.",
+        shard: name)
+    } else {
+      report.add(
+        .tagsDisagree, "\(what) has other tags than the directory. Restore the older of the two.",
         shard: name)
     }
   }
@@ -295,7 +321,7 @@ extension ResidencyRouter {
         report.users += 1
         if try !current.permitsInDirectory(entry.profile) {
           barredUsers += 1
-          barredResidences.insert("\(entry.profile.residence)")
+          barredResidences.formUnion(entry.profile.members.map { "\($0.residence)" })
         }
         for placement in entry.placements {
           counts[placement.shard, default: 0] += 1

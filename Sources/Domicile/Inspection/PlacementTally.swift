@@ -9,7 +9,7 @@ public struct PlacementTally: Sendable, Codable {
   public let country: String
   public let shard: String
   public let dataClass: String
-  /// The residence of the users, as a code.
+  /// The residence of the users, as a code; of groups, the residences of their members: `CN, DE`.
   public let residence: String
   public let homes: Int
   /// Records that have not expired.
@@ -61,7 +61,7 @@ extension ResidencyRouter {
       let shard = try await shard(definition, in: current, by: .now + options.deadline)
       let tallies = try routing(region: definition.region) { try shard.tallies() }
       for (key, group) in Dictionary(
-        grouping: tallies, by: { [$0.dataClass, "\($0.profile.residence)"] }
+        grouping: tallies, by: { [$0.dataClass, $0.profile.residences] }
       ).sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
         func sum(_ value: (HomeTally) -> Int64) -> Int { group.reduce(0) { $0 + Int(value($1)) } }
         result.append(

@@ -70,7 +70,7 @@ extension ResidencyRouter {
         rows.append(
           PolicyImpact.Row(
             shard: definition.name, region: definition.region, country: "\(country)",
-            dataClass: tally.dataClass, residence: "\(tally.profile.residence)",
+            dataClass: tally.dataClass, residence: tally.profile.residences,
             attributes: tally.profile.attributes, homes: Int(tally.homes),
             records: Int(tally.records), bytes: Int(tally.bytes), outcome: anywhere?.outcome,
             because: deciding?.map(\.name) ?? []))

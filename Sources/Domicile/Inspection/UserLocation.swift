@@ -2,11 +2,11 @@ import DomicileDirectory
 public import DomicilePolicy
 import DomicileStorage
 
-/// Where a user's data lives, class by class.
+/// Where the data of a user or a group lives, class by class.
 public struct UserLocation: Sendable, Codable {
   /// A random name for the user in messages and reports: 32 hexadecimal digits, not computed from the id.
   public let alias: String
-  /// The residence, as a code.
+  /// The residence, as a code; of a group, those of its members: `CN, DE`.
   public let residence: String
   public let attributes: [String]
   public let placements: [UserPlacement]
@@ -49,8 +49,18 @@ extension ResidencyRouter {
   /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``.
   public func locate(_ user: UserID) async throws(RouterError) -> UserLocation {
     let owner = key.owner(ofUser: try user.checked())
-    let current = inForce
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    return try locate(entry)
+  }
+
+  /// Where a group's data lives; the residences and attributes are those of its members, for whoever operates the
+  /// deployment.
+  public func locate(_ group: GroupID) async throws(RouterError) -> UserLocation {
+    try locate(try groupEntry(key.owner(ofGroup: try group.checked())))
+  }
+
+  private func locate(_ entry: UserEntry) throws(RouterError) -> UserLocation {
+    let current = inForce
     var placements: [UserPlacement] = []
     for placement in entry.placements {
       guard let shard = current.shard(placement.shard),
@@ -71,7 +81,7 @@ extension ResidencyRouter {
           verdict: verdict))
     }
     return UserLocation(
-      alias: "\(entry.alias)", residence: "\(entry.profile.residence)",
+      alias: "\(entry.alias)", residence: entry.profile.residences,
       attributes: entry.profile.attributes, placements: placements)
   }
 }

@@ -90,7 +90,8 @@ struct AdmissionRound {
   private func plan(_ candidate: AdmissionCandidate) throws(RouterError) -> AdmissionPlan {
     let policy = inForce.policy
     return try routing {
-      let compiled = try policy.compile(candidate.profile)
+      let profile = try profile(of: candidate)
+      let compiled = try policy.compile(profile)
       var targets: [AdmissionPlan.Target] = []
       for name in candidate.dataClasses ?? inForce.recordClasses {
         let number = try policy.number(ofClass: name)
@@ -101,7 +102,7 @@ struct AdmissionRound {
         guard let best = choices.first else {
           throw RouterError(
             refusing: try policy.verdict(
-              for: candidate.profile, dataClass: name, in: candidate.region))
+              for: profile, dataClass: name, in: candidate.region))
         }
         if let away = best.first(where: { !router.shards.carries(region: $0.region) }) {
           throw RouterError(
@@ -117,9 +118,9 @@ struct AdmissionRound {
       }
       // The directory's rows about the user are data too, and lie in the directory's region.
       let directoryRegion = policy.topology.directoryRegion
-      guard try inForce.permitsInDirectory(candidate.profile) else {
+      guard try inForce.permitsInDirectory(profile) else {
         let verdict = try policy.verdict(
-          for: candidate.profile, dataClass: "directory", in: directoryRegion)
+          for: profile, dataClass: "directory", in: directoryRegion)
         throw RouterError(
           .refused,
           "The directory lies in \(directoryRegion), where nothing about this user may be noted."
@@ -131,8 +132,25 @@ struct AdmissionRound {
       }
       var random = InjectedRandom(source: router.options.random)
       return AdmissionPlan(
-        owner: candidate.owner, alias: OwnerAlias(using: &random), profile: candidate.profile,
-        targets: targets)
+        owner: candidate.owner, alias: OwnerAlias(using: &random), profile: profile,
+        kind: candidate.kind.planned, targets: targets)
+    }
+  }
+
+  /// A group's tags are those of its members, as they are now.
+  private func profile(of candidate: AdmissionCandidate) throws -> HomeProfile {
+    switch candidate.kind {
+    case .user(let profile): return HomeProfile(profile)
+    case .group: return try router.groupEntry(candidate.owner).profile
+    case .newGroup(let members):
+      let profiles = try members.map { member in
+        guard let entry = try router.directory.user(member) else {
+          throw ResidencyRouter.userNotFound
+        }
+        guard !entry.isErasing else { throw ResidencyRouter.userIsErased }
+        return entry.profile.members
+      }
+      return HomeProfile(profiles.joined())
     }
   }
 
@@ -167,7 +185,8 @@ struct AdmissionRound {
           (
             candidate,
             AdmissionPlan(
-              owner: plan.owner, alias: plan.alias, profile: plan.profile, targets: targets)
+              owner: plan.owner, alias: plan.alias, profile: plan.profile, kind: plan.kind,
+              targets: targets)
           ))
       }
     }
@@ -188,6 +207,8 @@ struct AdmissionRound {
         switch result {
         case .success(let tickets):
           steps += tickets.map { Step(candidate: plan.candidate, ticket: $0) }
+        case .failure(let error) where error.code == .retagged && plan.plan.kind != .user:
+          failures[plan.candidate] = AdmissionFailure(RouterError(.groupExists, error.message))
         case .failure(let error): failures[plan.candidate] = AdmissionFailure(error)
         }
       }
@@ -319,5 +340,15 @@ struct AdmissionRound {
     guard first.contains(where: { $0?.code == .policyChanged }) else { return first }
     try await router.synchronize(shard: shard, by: deadline)
     return try await work()
+  }
+}
+
+extension AdmissionCandidate.Kind {
+  fileprivate var planned: AdmissionPlan.Kind {
+    switch self {
+    case .user: .user
+    case .group: .group
+    case .newGroup(let members): .newGroup(members: members)
+    }
   }
 }

@@ -70,7 +70,7 @@ final class PolicyInForce: Sendable {
   func isOver(by clock: WallClock) -> Bool { end.map { $0 <= clock.now } ?? false }
 
   /// Whether this process, where it runs, may read and write a user's data of a class.
-  func permitsProcessing(_ profile: ResidencyPolicy.CompiledProfile, dataClass: Int) -> Bool {
+  func permitsProcessing(_ profile: [ResidencyPolicy.CompiledProfile], dataClass: Int) -> Bool {
     switch location {
     case .unsaid: policy.permitsProcessing(profile, dataClass: dataClass, in: nil)
     case .country(let number):
@@ -84,7 +84,7 @@ final class PolicyInForce: Sendable {
   }
 
   /// Whether the directory, where it lies, may hold what it notes about users with these tags.
-  func permitsInDirectory(_ profile: ResidencyProfile) throws(RouterError) -> Bool {
+  func permitsInDirectory(_ profile: HomeProfile) throws(RouterError) -> Bool {
     try routing {
       guard let profile = try? policy.compile(profile) else { return false }
       return try policy.permits(

@@ -97,7 +97,7 @@ extension ResidencyRouter {
       if let region = admission.region { _ = try policy.number(ofRegion: region) }
       for name in admission.dataClasses ?? [] { try inForce.checkHoldsRecords(name) }
       return AdmissionCandidate(
-        place: place, owner: key.owner(ofUser: try admission.user.checked()), profile: profile,
+        place: place, owner: key.owner(ofUser: try admission.user.checked()), kind: .user(profile),
         dataClasses: admission.dataClasses.map { Set($0).sorted() }, region: admission.region)
     }
   }
@@ -144,9 +144,16 @@ extension ResidencyRouter {
 struct AdmissionCandidate: Sendable {
   let place: Int
   let owner: OwnerKey
-  let profile: ResidencyProfile
+  let kind: Kind
   let dataClasses: [String]?
   let region: String?
+
+  enum Kind {
+    case user(ResidencyProfile)
+    /// A group that is there.
+    case group
+    case newGroup(members: [OwnerKey])
+  }
 }
 
 /// Why an admission failed, and whether to try again.

@@ -184,11 +184,15 @@ extension UserHandle {
     let hasPut = operations.contains { if case .put = $0.change { true } else { false } }
     return try await routed(collections, deadline: deadline) { route, law, end in
       // The fast refusal; the shard's fence asks again, by what the shard itself knows.
-      if hasPut && !route.isLegal { throw barred(route) }
+      if hasPut && !route.isLegal {
+        try confirmTags(of: route)
+        throw barred(route)
+      }
       // What goes may go from anywhere.
       if hasPut { try checkIsProcessable(route) }
       let outcomes = try await route.shard.write(
-        WriteRequest(home: route.home, law: law, operations: operations), by: end)
+        WriteRequest(
+          home: route.home, law: law, operations: operations, author: membership?.author), by: end)
       route.counters.count(written: operations.count)
       return outcomes
     }

@@ -2,16 +2,23 @@ import DomicileDirectory
 import DomicilePolicy
 import DomicileStorage
 
-/// A user of a router: where records are written and read.
+/// A user of a router, or a group as one of its members sees it: where records are written and read.
 ///
 /// Cheap to copy and to keep. Its routes follow what the shards say, so a handle stays good across changes of
 /// policy and place.
 public struct UserHandle: Sendable {
   let router: ResidencyRouter
   let routes: UserRoutes
+  /// Nil for a user's own data.
+  var membership: GroupMembership?
 
-  /// The user's tags.
-  public var profile: ResidencyProfile { routes.entry.profile }
+  /// The user's tags; nil for a group, as those of its members are nobody else's business.
+  public var profile: ResidencyProfile? {
+    membership == nil ? routes.entry.profile.members.first : nil
+  }
+
+  /// Who writes with this handle, as records carry it; nil in a user's own home.
+  public var author: RecordAuthor? { membership.map { RecordAuthor($0.author) } }
 
   /// Places a class of data that has no home yet, in a region of the caller's wish.
   ///
@@ -30,7 +37,7 @@ public struct UserHandle: Sendable {
         guard verdict.isAllowed else { throw RouterError(refusing: verdict) }
       }
       let candidate = AdmissionCandidate(
-        place: 0, owner: entry.owner, profile: entry.profile, dataClasses: [dataClass],
+        place: 0, owner: entry.owner, kind: kind(of: entry), dataClasses: [dataClass],
         region: region)
       let results = await router.admit(
         [candidate], by: .now + (deadline ?? router.options.deadline))
@@ -71,7 +78,7 @@ public struct UserHandle: Sendable {
     guard placement.state == .placed else {
       // Whoever finds an admission half way finishes it.
       let candidate = AdmissionCandidate(
-        place: 0, owner: entry.owner, profile: entry.profile, dataClasses: [dataClass], region: nil)
+        place: 0, owner: entry.owner, kind: kind(of: entry), dataClasses: [dataClass], region: nil)
       _ = try await router.admit([candidate], by: deadline)[0].get()
       try refresh()
       return try await route(dataClass, under: inForce, by: deadline)
@@ -102,6 +109,11 @@ public struct UserHandle: Sendable {
       isLegal: isLegal, isProcessable: isProcessable)
     routes.keep(route, generation: generation)
     return route
+  }
+
+  private func kind(of entry: UserEntry) -> AdmissionCandidate.Kind {
+    guard !entry.isGroup, let profile = entry.profile.members.first else { return .group }
+    return .user(profile)
   }
 
   /// Reads the user's routes again, for this handle and all that come after it.
@@ -135,6 +147,7 @@ public struct UserHandle: Sendable {
       do throws(RouterError) {
         route = try await self.route(
           current.dataClass(of: collections), under: current, by: deadline)
+        try membership?.check(tags: route.home.tags)
       } catch {
         throw counted(error)
       }
@@ -174,6 +187,11 @@ public struct UserHandle: Sendable {
       if let refusal = refusals[0] { throw RouterError(refusal, region: route.region) }
     case .frozen:
       try await routing { try await Task.sleep(for: .milliseconds(1)) }
+    case .retagged:
+      // Whoever changed the tags may not have come to this home yet.
+      try refresh()
+      _ = try await router.stampPendingTags(of: routes.owner, by: deadline)
+      try await routing { try await Task.sleep(for: .milliseconds(1)) }
     default:
       // The shard and the directory agree within one reading, or something is wrong with one of them.
       if staleOnce { throw explained(error, route: route) }
@@ -206,9 +224,17 @@ public struct UserHandle: Sendable {
         + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
   }
 
+  /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made.
+  func confirmTags(of route: Route) throws {
+    guard try router.directory.user(routes.owner)?.tags == route.home.tags else {
+      throw StorageError(.retagged, "The tags have changed; nothing was written.")
+    }
+  }
+
   /// Refuses to read or write what may not be processed where this process runs.
-  func checkIsProcessable(_ route: Route) throws(RouterError) {
+  func checkIsProcessable(_ route: Route) throws {
     if route.isProcessable { return }
+    try confirmTags(of: route)
     let verdict = try? router.policy.processingVerdict(
       for: routes.entry.profile, dataClass: route.home.dataClass, in: router.options.location)
     throw RouterError(

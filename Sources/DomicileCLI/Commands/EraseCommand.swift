@@ -49,14 +49,7 @@ struct EraseCommand: AsyncParsableCommand {
   func run() async throws {
     try await deployment.withRouter { router in
       guard yes else { return try await refuse(router) }
-      let receipt = try await erase(router)
-      if output.json {
-        try printJSON(ReceiptJSON(receipt: receipt))
-      } else {
-        Self.print(receipt)
-      }
-      if !receipt.isDone { throw ExitCode.pending }
-      if !receipt.held.isEmpty { throw ExitCode.held }
+      try await erase(router).report(output)
     }
   }
 
@@ -88,9 +81,7 @@ struct EraseCommand: AsyncParsableCommand {
     lines += try await kept(of: Set(placements.map(\.dataClass)), router)
     if names == nil { lines.append("the user, whom nobody can find by id afterwards") }
     if lines.isEmpty { lines.append("nothing: the user has no home for that") }
-    Terminal.error("notConfirmed: Nothing was erased. With --yes this would go, for good:")
-    for line in lines { Terminal.error("  \(line)") }
-    throw ExitCode.validationFailure
+    try refuseErasure(of: lines)
   }
 
   /// What is said in advance of what stays for now.
@@ -111,56 +102,5 @@ struct EraseCommand: AsyncParsableCommand {
       }
     }
     return byHold + (collection == nil ? byLaw : byLaw.map { $0.split(separator: ";")[0] + "" })
-  }
-
-  // MARK: The receipt
-
-  /// The receipt, and whether it is done.
-  private struct ReceiptJSON: Encodable {
-    let receipt: ErasureReceipt
-
-    private enum CodingKeys: String, CodingKey { case isDone }
-
-    func encode(to encoder: any Encoder) throws {
-      try receipt.encode(to: encoder)
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(receipt.isDone, forKey: .isDone)
-    }
-  }
-
-  private static func print(_ receipt: ErasureReceipt) {
-    let state =
-      receipt.isDone ? Terminal.styled("done", .good) : Terminal.styled("pending", .bad)
-    let held = receipt.held.reduce(0) { $0 + $1.records }
-    Terminal.print(
-      "\(state): \(records(receipt.records)) erased, \(receipt.bytes) bytes"
-        + (held == 0 ? "" : "; \(records(held)) held"))
-    if !receipt.erased.isEmpty {
-      var table = TextTable(
-        "class", "collection", "region", "country", "shard", "records", "bytes")
-      for row in receipt.erased {
-        table.add(
-          row.dataClass, row.collection ?? "all", row.region, row.country, row.shard,
-          "\(row.records)", "\(row.bytes)")
-      }
-      table.print()
-    }
-    for held in receipt.held {
-      let end = held.until?.ISO8601Format() ?? "that is released"
-      Terminal.print(
-        "held: \(records(held.records)) of \(held.dataClass) in \(held.shard) by \(held.rule),"
-          + " until \(end)")
-    }
-    for pending in receipt.pending {
-      Terminal.print("pending: \(pending.place): \(pending.reason)")
-    }
-    let serial = receipt.serial.map { ", serial \($0)" } ?? ""
-    Terminal.print(
-      "alias \(receipt.alias), policy generation \(receipt.policyGeneration)\(serial),"
-        + " \(receipt.time.ISO8601Format())")
-  }
-
-  private static func records(_ count: Int) -> String {
-    count == 1 ? "1 record" : "\(count) records"
   }
 }

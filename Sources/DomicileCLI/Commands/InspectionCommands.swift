@@ -11,40 +11,7 @@ struct WhereCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let location = try await router.locate(user.id)
-      if output.json { return try printJSON(location) }
-      let attributes =
-        location.attributes.isEmpty ? "none" : location.attributes.joined(separator: ", ")
-      Terminal.print("residence \(location.residence), attributes: \(attributes)")
-      Terminal.print("alias \(location.alias)")
-      var table = TextTable("class", "region", "country", "shard", "state")
-      for placement in location.placements {
-        table.add(
-          placement.dataClass, placement.region, placement.country, placement.shard,
-          placement.state.rawValue)
-      }
-      table.print()
-      // Classes of the same region for the same reasons are explained once.
-      var groups: [(verdict: Verdict, classes: [String])] = []
-      for placement in location.placements {
-        guard let verdict = placement.verdict else {
-          Terminal.print(
-            "\(placement.dataClass): the policy in force does not know the user's tags or the class"
-          )
-          continue
-        }
-        if let known = groups.firstIndex(where: {
-          $0.verdict.region == verdict.region && $0.verdict.rules == verdict.rules
-        }) {
-          groups[known].classes.append(placement.dataClass)
-        } else {
-          groups.append((verdict, [placement.dataClass]))
-        }
-      }
-      for (verdict, classes) in groups {
-        Terminal.print("\(classes.joined(separator: ", ")): \(verdict.styledOutcome)")
-        for line in verdict.reasons { Terminal.print(line) }
-      }
+      try await router.locate(user.id).report(output)
     }
   }
 }

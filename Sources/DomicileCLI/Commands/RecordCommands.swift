@@ -22,6 +22,7 @@ struct PutCommand: AsyncParsableCommand {
   @Argument(help: "The value as text; - for standard input.")
   var value: String
 
+  @OptionGroup var owner: RecordOwnerOptions
   @OptionGroup var deployment: DeploymentOptions
 
   @Option(
@@ -72,7 +73,7 @@ struct PutCommand: AsyncParsableCommand {
     let expires =
       neverExpires ? .never : expiresAfter.map { .after($0.duration) } ?? RecordExpiry.byDefault
     try await deployment.withRouter { router in
-      let user = try await router.user(UserID(record.user))
+      let user = try await owner.handle(of: record.user, router)
       let version = try await user.put(
         bytes, key: RecordKey(record.key), in: RecordCollection(record.collection),
         labels: Dictionary(pairs, uniquingKeysWith: { $1 }),
@@ -92,6 +93,7 @@ private struct RecordJSON: Encodable {
   let written: Date
   let expires: Date?
   let labels: [String: String]
+  let author: String?
 
   init(_ record: StoredRecord) {
     key = record.key.text
@@ -102,6 +104,7 @@ private struct RecordJSON: Encodable {
     written = record.written
     expires = record.expires
     labels = record.labels
+    author = record.author?.description
   }
 }
 
@@ -111,12 +114,13 @@ struct GetCommand: AsyncParsableCommand {
     discussion: "Exit code 4 if there is no such record.")
 
   @OptionGroup var record: RecordArguments
+  @OptionGroup var owner: RecordOwnerOptions
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let user = try await router.user(UserID(record.user))
+      let user = try await owner.handle(of: record.user, router)
       guard
         let found = try await user.get(
           RecordKey(record.key), in: RecordCollection(record.collection))
@@ -140,11 +144,12 @@ struct DeleteCommand: AsyncParsableCommand {
     discussion: "Exit code 4 if there was no such record.")
 
   @OptionGroup var record: RecordArguments
+  @OptionGroup var owner: RecordOwnerOptions
   @OptionGroup var deployment: DeploymentOptions
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let user = try await router.user(UserID(record.user))
+      let user = try await owner.handle(of: record.user, router)
       let existed = try await user.delete(
         RecordKey(record.key), in: RecordCollection(record.collection))
       guard existed else {
@@ -166,6 +171,7 @@ struct ListCommand: AsyncParsableCommand {
   @Argument(help: "The collection, such as inbox.")
   var collection: String
 
+  @OptionGroup var owner: RecordOwnerOptions
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
@@ -219,7 +225,7 @@ struct ListCommand: AsyncParsableCommand {
       return (name: String(parts[0]), value: String(parts[1]))
     }
     try await deployment.withRouter { router in
-      let handle = try await router.user(UserID(user))
+      let handle = try await owner.handle(of: user, router)
       let page = try await handle.page(
         RecordCollection(collection), keys: keys, label: pair,
         order: descending ? .descending : .ascending, limit: limit,

@@ -4,7 +4,8 @@ import Domicile
 struct SweepCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sweep",
-    abstract: "Delete what has expired, from the files too, and go on with erasures.",
+    abstract:
+      "Delete what has expired, from the files too, and go on with erasures and changes of tags.",
     discussion: """
       An open router does this by itself. Ends with 1 when a shard cannot be swept, and with 5 when a purge \
       is pending.
@@ -42,6 +43,7 @@ struct SweepCommand: AsyncParsableCommand {
     try await deployment.withRouter { router in
       let sweeps = await router.sweep(acceptClock: acceptClock, deadline: deadline?.duration)
       await router.finishErasures()
+      await router.finishTagChanges()
       let statuses = try await router.settledStatuses()
       let pending = Set(statuses.filter { $0.purgePendingSeconds != nil }.map(\.shard))
       let rows = sweeps.map { sweep in

@@ -66,13 +66,43 @@ extension ResidencyPolicy {
   }
 
   /// The names of the regions where the data may live and a shard accepts it, nearest first.
-  func servingRegions(_ profile: CompiledProfile, dataClass: Int) -> [String] {
+  func servingRegions(_ profiles: [CompiledProfile], dataClass: Int) -> [String] {
     var names: [String] = []
-    for shard in shardsByPreference(profile, dataClass: dataClass).joined()
+    for shard in shardsByPreference(profiles, dataClass: dataClass).joined()
     where !names.contains(shard.region) {
       names.append(shard.region)
     }
     return names
+  }
+
+  func servingRegions(_ profile: CompiledProfile, dataClass: Int) -> [String] {
+    servingRegions([profile], dataClass: dataClass)
+  }
+
+  /// The exclusions that forbid a region, whoever's data it is.
+  func excluding(region: Int) -> [Verdict.Citation] {
+    let place = topology.regions[region]
+    return rulebook.exclusions.filter { exclusion in
+      constraints.regionJurisdictions[region].contains(where: exclusion.countries.contains)
+    }.map { exclusion in
+      let reached = constraints.regionJurisdictions[region].filter(exclusion.countries.contains)
+      return Verdict.Citation(
+        name: exclusion.name, file: exclusion.line.file, line: exclusion.line.line,
+        demand: "excludes \(place.describing(reached, in: geography))", reason: exclusion.reason,
+        source: exclusion.source)
+    }
+  }
+}
+
+extension Region {
+  /// Countries that have a say in the region, and why: its own, and those whose law reaches its operator.
+  fileprivate func describing(_ numbers: [Int], in geography: Geography) -> String {
+    let names = numbers.map { number in
+      let code = geography.countries[number].code
+      return code == country
+        ? "\(code)" : "\(code) (whose law reaches its operator, \(operatedBy.name))"
+    }
+    return Array(Set(names)).sorted().joined(separator: ", ")
   }
 }
 
@@ -233,11 +263,6 @@ private struct Explanation {
   }
 
   private func jurisdictions(_ numbers: [Int], of place: Region) -> String {
-    let names = numbers.map { number in
-      let code = policy.geography.countries[number].code
-      return code == place.country
-        ? "\(code)" : "\(code) (whose law reaches its operator, \(place.operatedBy.name))"
-    }
-    return Array(Set(names)).sorted().joined(separator: ", ")
+    place.describing(numbers, in: policy.geography)
   }
 }

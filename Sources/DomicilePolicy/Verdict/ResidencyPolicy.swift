@@ -268,24 +268,30 @@ public struct ResidencyPolicy: Sendable {
 
   // MARK: Choosing
 
-  /// The shards that may take a user's data of a class, best first: those that `prefer` names before others,
-  /// then the nearest to the residence. Shards of the same list are equally good; the least loaded of
-  /// them is to be chosen.
+  /// The shards that may take the data of a class of all these, a user or the members of a group, best first: those that
+  /// `prefer` names before others, then the nearest to their residences, summed up. Shards of the same list are equally good;
+  /// the least loaded of them is to be chosen.
   public func shardsByPreference(
-    _ profile: CompiledProfile, dataClass: Int
+    _ profiles: [CompiledProfile], dataClass: Int
   ) -> [[ShardDefinition]] {
-    let legal = regions(profile, dataClass: dataClass)
-    let prefer = constraints.preference(
-      residence: profile.country, dataClass: dataClass, attributes: profile.attributes)
+    let preferences = profiles.map {
+      constraints.preference(
+        residence: $0.country, dataClass: dataClass, attributes: $0.attributes)
+    }
     var ranked: [Rank: [ShardDefinition]] = [:]
-    for shard in topology.shards where shard.residents.contains(profile.country) {
-      guard let region = topology.regionNumber(shard.region), legal.contains(region) else {
-        continue
-      }
+    for shard in topology.shards
+    where profiles.allSatisfy({ shard.residents.contains($0.country) }) {
+      guard let region = topology.regionNumber(shard.region),
+        permits(profiles, dataClass: dataClass, region: region)
+      else { continue }
       let country = constraints.regionCountries[region]
       let rank = Rank(
-        preferred: prefer.firstIndex { $0.contains(country) } ?? prefer.count,
-        kilometres: distances[profile.country * topology.regions.count + region])
+        preferred: preferences.reduce(0) { sum, prefer in
+          sum + (prefer.firstIndex { $0.contains(country) } ?? prefer.count)
+        },
+        kilometres: profiles.reduce(0) {
+          $0 + Int(distances[$1.country * topology.regions.count + region])
+        })
       ranked[rank, default: []].append(shard)
     }
     return ranked.sorted { $0.key < $1.key }.map(\.value)
@@ -293,7 +299,7 @@ public struct ResidencyPolicy: Sendable {
 
   private struct Rank: Hashable, Comparable {
     let preferred: Int
-    let kilometres: Int32
+    let kilometres: Int
     static func < (left: Rank, right: Rank) -> Bool {
       (left.preferred, left.kilometres) < (right.preferred, right.kilometres)
     }

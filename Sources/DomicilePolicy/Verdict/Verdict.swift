@@ -28,8 +28,8 @@ public struct Verdict: Sendable, Hashable, Codable {
 
   public let outcome: Outcome
   public let dataClass: String
-  /// The residence, as a code.
-  public let residence: String
+  /// The residence, as a code; nil for a group, whose members' tags are told to nobody.
+  public let residence: String?
   /// The attributes that are set.
   public let attributes: [String]
   /// The region asked about, if any.
@@ -58,7 +58,8 @@ extension Verdict: CustomStringConvertible {
   /// One sentence: what was asked and the answer.
   public var summary: String {
     let tags = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
-    let whose = "\(dataClass) of a resident of \(residence)\(tags)"
+    let whose =
+      residence.map { "\(dataClass) of a resident of \($0)\(tags)" } ?? "\(dataClass) of this group"
     if isProcessing {
       let place =
         country.map { "a process in \($0)" } ?? "a process of which nobody said where it runs"
@@ -89,6 +90,10 @@ extension Verdict: CustomStringConvertible {
     var lines: [String] = []
     let cited = outcome == .allowed || outcome == .refused ? rules : conflict
     for citation in cited { lines += citation.lines }
+    if residence == nil, !isAllowed, cited.isEmpty {
+      lines.append(
+        "  a group's data may be only where every member's may; whose may not is not told")
+    }
     if isProcessing, !isAllowed {
       let countries = legalCountries.prefix(12).joined(separator: ", ")
       lines.append(

@@ -1,6 +1,6 @@
 package import DomicilePolicy
 
-/// The name under which a user is known: HMAC-SHA-256 of the user's id, its first 128 bits.
+/// The name under which a user or group is known: HMAC-SHA-256 of the id, its first 128 bits.
 package struct OwnerKey: Hashable, Sendable {
   package let high: UInt64
   package let low: UInt64
@@ -32,6 +32,19 @@ package struct OwnerAlias: Hashable, Sendable, CustomStringConvertible {
 
   package init(using random: inout some RandomNumberGenerator) {
     bytes = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+  }
+
+  /// Reads what ``description`` wrote; nil for anything else.
+  package init?(_ description: String) {
+    let digits = Array(description.utf8)
+    guard digits.count == 32 else { return nil }
+    var bytes: [UInt8] = []
+    for index in stride(from: 0, to: 32, by: 2) {
+      guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16)
+      else { return nil }
+      bytes.append(byte)
+    }
+    self.bytes = bytes
   }
 
   package var description: String {
@@ -66,7 +79,7 @@ package struct HomeReference: Hashable, Sendable {
   package let owner: OwnerKey
   package let dataClass: String
   package let serial: Int64
-  /// The version of the user's tags.
+  /// The version of the tags of the user, or of a group's members.
   package let tags: Int64
 
   package init(owner: OwnerKey, dataClass: String, serial: Int64, tags: Int64) {
@@ -89,14 +102,15 @@ package struct LawReference: Hashable, Sendable {
   }
 }
 
-/// A home to be staged: what admission puts into a shard before its commit point.
+/// A home with the tags by which it is judged: what admission puts into a shard before its commit point, and what a home is
+/// stamped with when tags have changed.
 package struct HomeStaging: Sendable {
-  /// Its serial is the token.
+  /// Its serial is the token of an admission.
   package let home: HomeReference
   package let alias: OwnerAlias
-  package let profile: ResidencyProfile
+  package let profile: HomeProfile
 
-  package init(home: HomeReference, alias: OwnerAlias, profile: ResidencyProfile) {
+  package init(home: HomeReference, alias: OwnerAlias, profile: HomeProfile) {
     self.home = home
     self.alias = alias
     self.profile = profile
@@ -114,5 +128,5 @@ package struct HomeRow: Sendable, Equatable {
   package let state: HomeState
   package let tags: Int64
   /// Nil only where the state is `absent` or `erased`.
-  package let profile: ResidencyProfile?
+  package let profile: HomeProfile?
 }

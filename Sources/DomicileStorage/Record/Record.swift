@@ -43,6 +43,14 @@ public struct RecordVersion: Hashable, Sendable, CustomStringConvertible, Lossle
   public var description: String { String(UInt64(bitPattern: number), radix: 16) }
 }
 
+/// The user who wrote a record of a group: the user's random alias, which dies when the user is erased.
+public struct RecordAuthor: Hashable, Sendable, CustomStringConvertible {
+  package let alias: OwnerAlias
+  package init(_ alias: OwnerAlias) { self.alias = alias }
+  /// 32 hexadecimal digits.
+  public var description: String { "\(alias)" }
+}
+
 /// A record as it was read.
 public struct StoredRecord: Hashable, Sendable {
   public let key: RecordKey
@@ -54,6 +62,8 @@ public struct StoredRecord: Hashable, Sendable {
   /// From when on it is no longer there; nil for never.
   public let expires: Date?
   public let labels: [String: String]
+  /// Who wrote it, in a group's home; nil in a user's.
+  public let author: RecordAuthor?
 
   /// The value as text; nil if it is not UTF-8.
   public var text: String? { String(validating: value, as: UTF8.self) }

@@ -45,11 +45,17 @@ package struct WriteRequest: Sendable {
   package let home: HomeReference
   package let law: LawReference
   package let operations: [RecordOperation]
+  /// Who writes, in a group's home.
+  package let author: OwnerAlias?
 
-  package init(home: HomeReference, law: LawReference, operations: [RecordOperation]) {
+  package init(
+    home: HomeReference, law: LawReference, operations: [RecordOperation],
+    author: OwnerAlias? = nil
+  ) {
     self.home = home
     self.law = law
     self.operations = operations
+    self.author = author
   }
 }
 

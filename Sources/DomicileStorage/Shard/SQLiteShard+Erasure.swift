@@ -41,16 +41,35 @@ extension SQLiteShard {
   package func erase(
     _ request: RangeErasure, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasedRecords {
-    var step = request
+    try await inSteps(by: deadline) { writer, after in
+      var step = request
+      step.after = after?.key
+      return try writer.erase(step, limit: Self.rowsPerStep)
+    }
+  }
+
+  package func erase(
+    _ request: AuthoredErasure, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasedRecords {
+    try await inSteps(by: deadline) { writer, after in
+      try writer.erase(request, after: after, limit: Self.rowsPerStep)
+    }
+  }
+
+  /// The sum of steps that each begin after the last record of the one before.
+  private func inSteps(
+    by deadline: ContinuousClock.Instant,
+    _ step: @escaping @Sendable (ShardWriter, RecordPosition?) throws -> ErasedRecords
+  ) async throws(StorageError) -> ErasedRecords {
     var result = ErasedRecords()
     repeat {
-      let erased = try await commits.commit(by: deadline) { [step] writer in
-        try writer.erase(step, limit: Self.rowsPerStep)
+      let erased = try await commits.commit(by: deadline) { [after = result.last] writer in
+        try step(writer, after)
       }
       result.records += erased.records
       result.bytes += erased.bytes
       result.held = HeldHome.sum(result.held, erased.held)
-      step.after = erased.last?.key
+      result.last = erased.last
       result.hasMore = erased.hasMore
     } while result.hasMore
     return result
@@ -178,7 +197,7 @@ package struct ErasedHome: Sendable {
 }
 
 extension HeldHome {
-  static func sum(_ left: HeldHome?, _ right: HeldHome?) -> HeldHome? {
+  package static func sum(_ left: HeldHome?, _ right: HeldHome?) -> HeldHome? {
     guard let left, let right else { return left ?? right }
     let isLater = (left.data.until ?? .max) >= (right.data.until ?? .max)
     return HeldHome(

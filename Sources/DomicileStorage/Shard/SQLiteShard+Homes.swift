@@ -18,7 +18,7 @@ extension SQLiteShard {
           GROUP BY h.class, h.profile
           """, .integer(now), .integer(last), .integer(end),
           as: { row in
-            ResidencyProfile(row.text(1)).map { profile in
+            HomeProfile(row.text(1)).map { profile in
               HomeTally(
                 dataClass: row.text(0), profile: profile, homes: row.integer(2),
                 records: row.integer(3), bytes: row.integer(4),
@@ -85,9 +85,10 @@ extension SQLiteShard {
 
   private static func homeRow(_ row: Statement) -> Result<HomeRow, StorageError> {
     let state = HomeState(rawValue: row.text(5))
-    let profile = ResidencyProfile(row.text(7))
+    let isEmpty = state == .absent || state == .erased
+    let profile = isEmpty ? nil : HomeProfile(row.text(7))
     guard let owner = OwnerKey(bytes: row.blob(1)), let state,
-      profile != nil || state == .absent || state == .erased
+      isEmpty || profile != nil
     else {
       return .failure(
         StorageError(.corrupt, "The home \(row.integer(0)) of this shard cannot be read."))

@@ -137,6 +137,12 @@ package final class SQLiteShard: ShardStore {
     try await commits.commit(by: deadline) { writer in try homes.map(writer.drop) }
   }
 
+  package func retag(
+    _ homes: [HomeStaging], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in try homes.map(writer.retag) }
+  }
+
   package func raise(
     to reference: LawReference, law: ShardLaw, accepts: [String],
     by deadline: ContinuousClock.Instant
@@ -285,7 +291,8 @@ extension WriteRequest {
 
   /// Whether more than one row may change, so that a failure half way must be undone.
   var isCompound: Bool {
-    guard operations.count == 1, case .put(_, let labels, _) = operations[0].change else {
+    guard operations.count == 1, author == nil, case .put(_, let labels, _) = operations[0].change
+    else {
       return true
     }
     return !labels.isEmpty

@@ -13,10 +13,10 @@ final class ShardReader {
   init(connection: Connection) throws(SQLiteError) {
     self.connection = connection
     selectHome = try connection.prepare(
-      "SELECT id, serial, state FROM home WHERE owner = ? AND class = ?")
+      "SELECT id, serial, state, tags FROM home WHERE owner = ? AND class = ?")
     selectRecord = try connection.prepare(
       """
-      SELECT h.id, h.serial, h.state, \(Self.columns)
+      SELECT h.id, h.serial, h.state, h.tags, \(Self.columns)
       FROM home h LEFT JOIN record r ON r.home = h.id AND r.collection = ?3 AND r.key = ?4
         AND (r.expires IS NULL OR r.expires > ?5)
       WHERE h.owner = ?1 AND h.class = ?2
@@ -39,8 +39,8 @@ final class ShardReader {
     try selectRecord.bind(5, now)
     defer { selectRecord.reset() }
     guard try selectRecord.step() else { throw stale }
-    try check(selectRecord, serial: home.serial)
-    return selectRecord.isNull(3) ? nil : try Self.record(selectRecord, from: 3)
+    try check(selectRecord, home)
+    return selectRecord.isNull(4) ? nil : try Self.record(selectRecord, from: 4)
   }
 
   /// Records of one home in one snapshot: the home is looked at once.
@@ -66,19 +66,24 @@ final class ShardReader {
     try selectHome.bind(2, home.dataClass)
     defer { selectHome.reset() }
     guard try selectHome.step() else { throw stale }
-    try check(selectHome, serial: home.serial)
+    try check(selectHome, home)
     return selectHome.integer(0)
   }
 
-  private func check(_ row: Statement, serial: Int64) throws {
-    guard row.integer(1) == serial else { throw stale }
+  private func check(_ row: Statement, _ home: HomeReference) throws {
+    guard row.integer(1) == home.serial else { throw stale }
     // The rule, without making a String of it.
-    if row.isText(2, "active") { return }
-    switch HomeState(rawValue: row.text(2)) {
-    case .active, .copying: return
-    case .incoming: throw StorageError(.notOpen, "The home is not open yet.")
-    case .frozen: throw StorageError(.frozen, "The home is being moved.")
-    default: throw stale
+    if !row.isText(2, "active") {
+      switch HomeState(rawValue: row.text(2)) {
+      case .active, .copying: break
+      case .incoming: throw StorageError(.notOpen, "The home is not open yet.")
+      case .frozen: throw StorageError(.frozen, "The home is being moved.")
+      default: throw stale
+      }
+    }
+    // Who may read, and where, is decided by the tags.
+    guard row.integer(3) == home.tags else {
+      throw StorageError(.retagged, "The tags have changed.")
     }
   }
 
@@ -87,11 +92,13 @@ final class ShardReader {
   }
 
   static func record(_ row: Statement, from first: Int32) throws -> StoredRecord {
-    StoredRecord(
+    var labels = row.isNull(first + 4) ? [:] : try LabelText.decode(row.text(first + 4))
+    let author = labels.removeValue(forKey: LabelText.author)
+    return StoredRecord(
       key: RecordKey(row.blob(first)), value: row.blob(first + 5),
       version: RecordVersion(number: row.integer(first + 1)),
       written: Date(milliseconds: row.integer(first + 2)),
       expires: row.integerIfPresent(first + 3).map(Date.init(milliseconds:)),
-      labels: row.isNull(first + 4) ? [:] : try LabelText.decode(row.text(first + 4)))
+      labels: labels, author: author.flatMap { OwnerAlias($0) }.map(RecordAuthor.init))
   }
 }

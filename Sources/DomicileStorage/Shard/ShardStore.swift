@@ -33,6 +33,12 @@ package protocol ShardStore: Sendable {
     _ homes: [HomeReference], by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?]
 
+  /// Stamps homes with tags that have changed, over earlier ones; for each, why not. From then on no write that was decided
+  /// on earlier tags is committed.
+  func retag(
+    _ homes: [HomeStaging], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
   /// Stamps the shard with a policy, unless it has a later one. Whether the shard has this one now.
   func raise(
     to reference: LawReference, law: ShardLaw, accepts: [String],
@@ -77,6 +83,11 @@ package protocol ShardStore: Sendable {
   /// Deletes a range of records of an open home, but for what is held.
   func erase(
     _ request: RangeErasure, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> ErasedRecords
+
+  /// Deletes what a user wrote in a group's home, but for what is held.
+  func erase(
+    _ request: AuthoredErasure, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasedRecords
 
   /// Keeps a user's lifetime, and fits what is stored to it.
@@ -141,7 +152,7 @@ package struct PageRequest: Sendable {
 /// The homes of one class and profile in a shard, and what they hold.
 package struct HomeTally: Sendable, Equatable {
   package let dataClass: String
-  package let profile: ResidencyProfile
+  package let profile: HomeProfile
   package let homes: Int64
   /// Records that have not expired.
   package let records: Int64

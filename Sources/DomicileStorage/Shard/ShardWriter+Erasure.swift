@@ -134,6 +134,43 @@ extension ShardWriter {
     return erased
   }
 
+  // MARK: Authors
+
+  /// Deletes what a user wrote in a group's home, some at a time; what is held stays, and is told.
+  func erase(
+    _ request: AuthoredErasure, after: RecordPosition?, limit: Int
+  ) throws -> ErasedRecords {
+    guard isStampInForce else { throw refusal(.policyChanged) }
+    guard let home = try homeRow(request.group, request.dataClass), home.serial == request.serial,
+      home.state != .frozen
+    else { throw refusal(.moved) }
+    let hold = home.hasHolds ? try hold(on: home.id) : nil
+    let rows = try connection.rows(
+      """
+      SELECT r.home, r.collection, r.key, r.labels, length(r.key) + length(r.value), ?7, r.written
+      FROM label l JOIN record r ON r.home = l.home AND r.collection = l.collection AND r.key = l.key
+      WHERE l.home = ?1 AND l.collection IN (SELECT collection FROM law_collection WHERE class = ?2)
+        AND l.name = '\(LabelText.author)' AND l.value = ?3 AND (l.collection, l.key) > (?4, ?5)
+      ORDER BY l.collection, l.key LIMIT ?6
+      """, .integer(home.id), .text(request.dataClass), .text("\(request.author)"),
+      .text(after?.collection ?? ""), .blob(after?.key ?? []), .integer(Int64(limit)),
+      .integer(home.state == .copying ? 1 : 0),
+      as: { (record: ExpiredRecord($0), written: $0.integer(6)) })
+    var kept: [HeldData] = []
+    let going = rows.filter { row in
+      let held = hold ?? heldByLaw(written: row.written, dataClass: request.dataClass)
+      if let held { kept.append(held) }
+      return held == nil
+    }
+    var erased = try delete(going.map(\.record))
+    erased.hasMore = rows.count >= limit
+    erased.last = rows.last.map {
+      RecordPosition(collection: $0.record.collection, key: $0.record.key)
+    }
+    erased.held = HeldHome(kept)
+    return erased
+  }
+
   // MARK: The sweep
 
   /// Of records that looked expired, deletes those that are: up to the high-water and no further. A class whose policy has
@@ -302,6 +339,22 @@ package struct RangeErasure: Sendable {
     self.collection = collection
     self.range = range
     self.after = after
+  }
+}
+
+/// The erasure of what a user wrote in a group's home.
+package struct AuthoredErasure: Sendable {
+  package let group: OwnerKey
+  package let dataClass: String
+  /// The home's.
+  package let serial: Int64
+  package let author: OwnerAlias
+
+  package init(group: OwnerKey, dataClass: String, serial: Int64, author: OwnerAlias) {
+    self.group = group
+    self.dataClass = dataClass
+    self.serial = serial
+    self.author = author
   }
 }
 

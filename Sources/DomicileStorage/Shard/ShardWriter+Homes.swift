@@ -71,11 +71,30 @@ extension ShardWriter {
     return nil
   }
 
+  /// Stamps a home with tags that have changed since it was staged, in whatever state its data can still be opened in.
+  /// Tags never go back: a later stamp stays.
+  func retag(_ staging: HomeStaging) throws -> StorageError? {
+    let home = staging.home
+    try connection.run(
+      """
+      UPDATE home SET tags = ?1, profile = ?2
+      WHERE owner = ?3 AND class = ?4 AND serial = ?5 AND tags < ?1
+        AND state IN ('incoming', 'active', 'copying', 'frozen')
+      """,
+      .integer(home.tags), .text("\(staging.profile)"), .blob(home.owner.bytes),
+      .text(home.dataClass), .integer(home.serial))
+    if connection.changes == 1 { return nil }
+    let row = try homeRow(home.owner, home.dataClass)
+    return row?.serial == home.serial && row.map { $0.tags >= home.tags } ?? false
+      ? nil : refusal(.moved)
+  }
+
   /// What the writer needs of a home's row.
   struct HomeInfo {
     let id: Int64
     let serial: Int64
     let state: HomeState
+    let tags: Int64
     let hasHolds: Bool
     /// Whether there may be records of it.
     var hasRecords: Bool { state != .absent && state != .erased }
@@ -91,7 +110,7 @@ extension ShardWriter {
     }
     return HomeInfo(
       id: selectHome.integer(0), serial: selectHome.integer(1), state: state,
-      hasHolds: selectHome.integer(6) != 0)
+      tags: selectHome.integer(3), hasHolds: selectHome.integer(6) != 0)
   }
 
   var outrun: StorageError {

@@ -7,10 +7,12 @@ extension ShardWriter {
     let home = try fence(
       request.home, law: request.law, collections: request.operations.map(\.collection),
       isPut: request.operations.contains(where: \.isPut))
-    return try request.operations.map { try apply($0, to: home) }
+    return try request.operations.map { try apply($0, to: home, author: request.author) }
   }
 
-  private func apply(_ operation: RecordOperation, to home: FencedHome) throws -> RecordOutcome {
+  private func apply(
+    _ operation: RecordOperation, to home: FencedHome, author: OwnerAlias?
+  ) throws -> RecordOutcome {
     let old = try oldRecord(operation, home: home.id)
     let isThere = old.map { !$0.isExpired(at: now) } ?? false
     switch operation.condition {
@@ -43,7 +45,8 @@ extension ShardWriter {
         try deleteRecord.run()
       }
       return RecordOutcome(version: nil, existed: isThere)
-    case .put(let value, let labels, _):
+    case .put(let value, var labels, _):
+      if let author { labels[LabelText.author] = "\(author)" }
       let version = RecordVersion(number: Int64(bitPattern: random()))
       try upsertRecord.bind(1, home.id)
       try upsertRecord.bind(2, operation.collection)

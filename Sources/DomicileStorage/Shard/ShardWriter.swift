@@ -178,7 +178,7 @@ package final class ShardWriter: CommitContext {
   func permits(profile: String, dataClass: String) -> Bool {
     let key = VerdictKey(dataClass: dataClass, profile: profile)
     if let known = verdicts[key] { return known }
-    let verdict = ResidencyProfile(profile).map { law.permits($0, dataClass: dataClass) } ?? false
+    let verdict = HomeProfile(profile).map { law.permits($0, dataClass: dataClass) } ?? false
     verdicts[key] = verdict
     return verdict
   }

@@ -124,7 +124,7 @@ extension HomeReference {
 
 extension HomeStaging {
   init(_ home: HomeReference, _ profile: String) {
-    guard let profile = ResidencyProfile(profile) else { preconditionFailure("no profile") }
+    guard let profile = HomeProfile(profile) else { preconditionFailure("no profile") }
     self.init(
       home: home, alias: OwnerAlias(bytes: [UInt8](repeating: 0xA1, count: 16)), profile: profile)
   }

@@ -27,9 +27,10 @@ final class StepwiseAdmitter {
   private func plan() throws -> AdmissionPlan {
     let policy = law.policy
     let choices = policy.shardsByPreference(
-      try policy.compile(profile), dataClass: try policy.number(ofClass: "messages"))
+      [try policy.compile(profile)], dataClass: try policy.number(ofClass: "messages"))
     return AdmissionPlan(
-      owner: files.owner(user), alias: OwnerAlias(bytes: files.owner(user).bytes), profile: profile,
+      owner: files.owner(user), alias: OwnerAlias(bytes: files.owner(user).bytes),
+      profile: HomeProfile(profile),
       targets: [
         AdmissionPlan.Target(
           dataClass: "messages", shards: choices[0].map(\.name),
@@ -64,7 +65,7 @@ final class StepwiseAdmitter {
       // A shard that is behind is raised first; one that is ahead refuses.
       try await files.raise(ticket.shard, to: law)
       refusal = try await files.shard(ticket.shard).stage(
-        [HomeStaging(home: ticket.home, alias: ticket.alias, profile: profile)],
+        [HomeStaging(home: ticket.home, alias: ticket.alias, profile: ticket.profile)],
         law: law.reference, by: .soon)[0]
     case .commit:
       refusal = try await files.directory.commitAdmissions(

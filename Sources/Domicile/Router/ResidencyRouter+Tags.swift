@@ -1,0 +1,140 @@
+import DomicileDirectory
+public import DomicilePolicy
+import DomicileStorage
+import Logging
+
+/// What became of a change of tags, or of the members of a group.
+public struct TagChange: Sendable {
+  /// A home that is where its tags no longer allow it: reads and deletions go on, writes are refused.
+  public struct BarredHome: Sendable, Codable, Hashable {
+    public let dataClass: String
+    public let region: String
+    /// Nil if the policy in force does not know the tags or the class.
+    public let verdict: Verdict?
+  }
+
+  /// Those of the user or of the group that was asked about.
+  public let barred: [BarredHome]
+  /// The shards with homes that are not stamped with the tags yet, of the user or of groups in which the user is, and why.
+  /// Any router goes on with it; so does repeating the call.
+  public let pending: [(shard: String, reason: RouterError)]
+
+  /// Whether no write that was decided on earlier tags can be committed any more.
+  public var isDone: Bool { pending.isEmpty }
+}
+
+extension ResidencyRouter {
+  /// Gives a user other tags: in the directory first, with all groups in which the user is, then in each of their homes.
+  ///
+  /// A home that is no longer legal is barred at once. Repeating a call that was interrupted goes on.
+  ///
+  /// - Parameters:
+  ///   - user: Who was admitted.
+  ///   - residence: The country of residence: an ISO 3166-1 alpha-2 code, in either case.
+  ///   - attributes: The declared attributes that are set now; all others are not.
+  ///   - deadline: How long this may take; nil for the router's default. What is not done then is pending.
+  /// - Returns: The homes that are barred, and what is pending.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``, ``RouterError/Code/unknownName``, or
+  ///   ``RouterError/Code/erasing``. Nothing was changed then.
+  public func retag(
+    _ user: UserID, residence: String, attributes: [String] = [], deadline: Duration? = nil
+  ) async throws(RouterError) -> TagChange {
+    let end = ContinuousClock.now + (deadline ?? options.deadline)
+    let owner = key.owner(ofUser: try user.checked())
+    let policy = try await currentPolicy().policy
+    let profile = try routing {
+      let profile = ResidencyProfile(
+        residence: try policy.geography.country(residence), attributes: attributes)
+      _ = try policy.compile(profile)
+      return profile
+    }
+    let isKnown = try await routing {
+      try await directory.changeTags(of: owner, to: profile, by: end)
+    }
+    guard isKnown else { throw Self.userNotFound }
+    return try await finishTagChange(of: owner, by: end)
+  }
+
+  /// Stamps what is behind, and says what that has barred.
+  func finishTagChange(
+    of owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> TagChange {
+    let pending = try await stampPendingTags(of: owner, by: deadline)
+    guard let entry = try routing({ try directory.user(owner) }) else {
+      forget(owner)
+      return TagChange(barred: [], pending: pending)
+    }
+    cache(entry)
+    return TagChange(barred: try barredHomes(entry.profile, of: entry), pending: pending)
+  }
+
+  /// Which homes of an entry may not be where they are, if these are the tags.
+  func barredHomes(
+    _ profile: HomeProfile, of entry: UserEntry
+  ) throws(RouterError) -> [TagChange.BarredHome] {
+    let current = inForce
+    var barred: [TagChange.BarredHome] = []
+    for placement in entry.placements where placement.state == .placed {
+      guard let definition = current.shard(placement.shard) else { continue }
+      let verdict = try? current.policy.verdict(
+        for: profile, dataClass: placement.dataClass, in: definition.region)
+      if verdict?.isAllowed == true, definition.accepts(profile, in: current.policy) { continue }
+      barred.append(
+        TagChange.BarredHome(
+          dataClass: placement.dataClass, region: definition.region, verdict: verdict))
+    }
+    return barred
+  }
+
+  /// Stamps the homes that are not known to have the latest tags: those of a user or group and of the user's groups, or
+  /// everybody's. The shards in which some are left, and why.
+  func stampPendingTags(
+    of owner: OwnerKey?, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> [(shard: String, reason: RouterError)] {
+    var failures: [String: RouterError] = [:]
+    var last: PendingTags?
+    while true {
+      let page = try routing {
+        try directory.pendingTags(of: owner, after: last, limit: Self.tagsPerStep)
+      }
+      last = page.last
+      for (name, homes) in Dictionary(grouping: page, by: \.shard) where failures[name] == nil {
+        do throws(RouterError) {
+          let current = inForce
+          guard let definition = current.shard(name) else {
+            throw RouterError(.unavailable, "The topology in force has no shard \(name).")
+          }
+          let shard = try await shard(definition, in: current, by: deadline)
+          try await routing(region: definition.region) {
+            let refusals = try await shard.retag(homes.map(\.staging), by: deadline)
+            let stamped = zip(homes, refusals).filter { $0.1 == nil }.map(\.0)
+            try await directory.noteStamped(stamped, by: deadline)
+            if let refusal = refusals.compactMap(\.self).first { throw refusal }
+          }
+        } catch {
+          failures[name] = error
+        }
+      }
+      if page.count < Self.tagsPerStep { break }
+    }
+    return failures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  private static var tagsPerStep: Int { 1_000 }
+
+  /// Goes on with changes of tags that somebody began and did not finish.
+  ///
+  /// A router does this by itself every minute while it sweeps, and when it is opened.
+  public func finishTagChanges() async {
+    do throws(RouterError) {
+      for (shard, reason) in try await stampPendingTags(of: nil, by: .now + options.deadline) {
+        options.logger.warning(
+          "homes are not stamped with their tags",
+          metadata: ["shard": "\(shard)", "error.code": "\(reason.code)"])
+      }
+    } catch {
+      options.logger.warning(
+        "changes of tags cannot be finished", metadata: ["error.code": "\(error.code)"])
+    }
+  }
+}

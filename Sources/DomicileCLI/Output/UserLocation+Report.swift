@@ -1,0 +1,40 @@
+import Domicile
+
+extension UserLocation {
+  /// Prints where the data is and why it may be there.
+  func report(_ output: OutputOptions) throws {
+    if output.json { return try printJSON(self) }
+    let attributes =
+      attributes.isEmpty ? "none" : attributes.joined(separator: ", ")
+    Terminal.print("residence \(residence), attributes: \(attributes)")
+    Terminal.print("alias \(alias)")
+    var table = TextTable("class", "region", "country", "shard", "state")
+    for placement in placements {
+      table.add(
+        placement.dataClass, placement.region, placement.country, placement.shard,
+        placement.state.rawValue)
+    }
+    table.print()
+    // Classes of the same region for the same reasons are explained once.
+    var groups: [(verdict: Verdict, classes: [String])] = []
+    for placement in placements {
+      guard let verdict = placement.verdict else {
+        Terminal.print(
+          "\(placement.dataClass): the policy in force does not know the user's tags or the class"
+        )
+        continue
+      }
+      if let known = groups.firstIndex(where: {
+        $0.verdict.region == verdict.region && $0.verdict.rules == verdict.rules
+      }) {
+        groups[known].classes.append(placement.dataClass)
+      } else {
+        groups.append((verdict, [placement.dataClass]))
+      }
+    }
+    for (verdict, classes) in groups {
+      Terminal.print("\(classes.joined(separator: ", ")): \(verdict.styledOutcome)")
+      for line in verdict.reasons { Terminal.print(line) }
+    }
+  }
+}

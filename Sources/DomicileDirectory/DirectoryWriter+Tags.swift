@@ -1,0 +1,145 @@
+import DomicilePolicy
+import DomicileSQLite
+import DomicileStorage
+
+/// Tags that change, and groups, whose profile is that of their members: in the transaction of a batch.
+///
+/// A home is stamped with other tags later than the directory knows of them. Each such home has a row in `outbox` until
+/// whoever has stamped it says so.
+extension DirectoryWriter {
+  func changeTags(of owner: OwnerKey, to profile: ResidencyProfile) throws -> Bool {
+    guard let user = try subject(owner), !user.isGroup else { return false }
+    if user.isErasing { throw erasing }
+    guard user.profile != "\(profile)" else { return true }
+    try setProfile("\(profile)", of: user.id)
+    try connection.run(
+      "UPDATE member SET profile = ? WHERE user = ? AND profile <> ''", .text("\(profile)"),
+      .integer(user.id))
+    for group in try groups(of: user.id) { try followMembers(of: group, always: false) }
+    return true
+  }
+
+  func join(_ joining: GroupJoining, law: LawReference) throws -> StorageError? {
+    guard isInForce(law) else { return policyChanged }
+    guard let group = try subject(joining.group), let user = try subject(joining.user),
+      group.tags == joining.groupTags, user.tags == joining.userTags
+    else { return outrun }
+    if group.isErasing || user.isErasing { return erasing }
+    try addMember(user, to: group.id)
+    try followMembers(of: group.id, always: false)
+    return nil
+  }
+
+  /// Who has left keeps a row without a profile: the records that the user has written are found by it.
+  func leave(_ group: OwnerKey, user: OwnerKey) throws -> Bool {
+    guard let group = try subject(group), let user = try subject(user) else { return false }
+    try connection.run(
+      "UPDATE member SET profile = '' WHERE group_id = ? AND user = ? AND profile <> ''",
+      .integer(group.id), .integer(user.id))
+    guard connection.changes > 0 else { return false }
+    // With a new version in any case: what the user was about to write there is refused.
+    try followMembers(of: group.id, always: true)
+    return true
+  }
+
+  func leaveAll(user: Int64) throws {
+    let left = try groups(of: user)
+    try connection.run("UPDATE member SET profile = '' WHERE user = ?", .integer(user))
+    for group in left { try followMembers(of: group, always: true) }
+  }
+
+  /// Makes these users the members of a group that was just made.
+  func addMembers(_ members: [OwnerKey], to group: Int64) throws {
+    for owner in members {
+      guard let user = try subject(owner), !user.isErasing else { throw outrun }
+      try addMember(user, to: group)
+    }
+  }
+
+  /// Whether a group has just these members.
+  func hasMembers(_ members: [OwnerKey], group: Int64) throws -> Bool {
+    let owners = try connection.rows(
+      "SELECT u.owner FROM member m JOIN user u ON u.id = m.user WHERE m.group_id = ? AND m.profile <> ''",
+      .integer(group), as: { OwnerKey(bytes: $0.blob(0)) })
+    return Set(owners) == Set(members)
+  }
+
+  /// The profile that these users have together; nil if one of them is not here, or is being erased.
+  func profile(ofMembers members: [OwnerKey]) throws -> HomeProfile? {
+    let users = try members.map(subject)
+    guard users.allSatisfy({ $0.map { !$0.isErasing && !$0.isGroup } ?? false }) else { return nil }
+    return HomeProfile(users.compactMap { $0.flatMap { ResidencyProfile($0.profile) } })
+  }
+
+  func noteStamped(_ pending: PendingTags) throws(SQLiteError) {
+    try connection.run(
+      """
+      DELETE FROM outbox
+      WHERE user = ?1 AND class = ?2 AND (SELECT tags FROM user WHERE id = ?1) = ?3
+      """, .integer(pending.userID), .text(pending.staging.home.dataClass),
+      .integer(pending.staging.home.tags))
+  }
+
+  private func addMember(_ user: Subject, to group: Int64) throws(SQLiteError) {
+    try connection.run(
+      "DELETE FROM member WHERE group_id = ? AND user = ?", .integer(group), .integer(user.id))
+    try connection.run(
+      "INSERT INTO member (group_id, profile, user) VALUES (?, ?, ?)", .integer(group),
+      .text(user.profile), .integer(user.id))
+  }
+
+  private func groups(of user: Int64) throws(SQLiteError) -> [Int64] {
+    try connection.rows(
+      "SELECT group_id FROM member WHERE user = ? AND profile <> ''", .integer(user),
+      as: { $0.integer(0) })
+  }
+
+  /// Gives a group the profile of its members, found one by one in the index, however many have the same.
+  private func followMembers(of group: Int64, always: Bool) throws {
+    let profiles = try connection.rows(
+      """
+      WITH RECURSIVE found (profile) AS (
+        SELECT min(profile) FROM member WHERE group_id = ?1 AND profile > ''
+        UNION ALL
+        SELECT (SELECT min(profile) FROM member WHERE group_id = ?1 AND profile > found.profile)
+        FROM found WHERE found.profile IS NOT NULL)
+      SELECT profile FROM found WHERE profile IS NOT NULL
+      """, .integer(group), as: { ResidencyProfile($0.text(0)) })
+    let profile = HomeProfile(profiles.compactMap(\.self))
+    let old = try connection.rows(
+      "SELECT profile FROM user WHERE id = ?", .integer(group), as: { $0.text(0) }
+    ).first
+    if always || old != "\(profile)" { try setProfile("\(profile)", of: group) }
+  }
+
+  private func setProfile(_ profile: String, of user: Int64) throws {
+    try connection.run(
+      "UPDATE user SET tags = ?, profile = ? WHERE id = ?", .integer(try nextSerial()),
+      .text(profile), .integer(user))
+    try connection.run(
+      """
+      INSERT OR IGNORE INTO outbox (user, class)
+      SELECT user, class FROM placement WHERE user = ? AND state = 'placed'
+      """, .integer(user))
+  }
+
+  private struct Subject {
+    let id: Int64
+    let tags: Int64
+    let profile: String
+    let isErasing: Bool
+    let isGroup: Bool
+  }
+
+  private func subject(_ owner: OwnerKey) throws(SQLiteError) -> Subject? {
+    try connection.rows(
+      "SELECT id, tags, profile, erasing IS NOT NULL, is_group FROM user WHERE owner = ?",
+      .blob(owner.bytes),
+      as: { row in
+        Subject(
+          id: row.integer(0), tags: row.integer(1), profile: row.text(2),
+          isErasing: row.integer(3) != 0, isGroup: row.integer(4) != 0)
+      }
+    ).first
+  }
+}

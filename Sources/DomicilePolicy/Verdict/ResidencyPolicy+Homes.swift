@@ -1,0 +1,99 @@
+/// Verdicts on homes: of a user, or of a group, whose data may be only where every member's may.
+extension ResidencyPolicy {
+  /// Checks the tags of a home against the policy; see ``compile(_:)-(ResidencyProfile)``.
+  public func compile(_ profile: HomeProfile) throws(PolicyError) -> [CompiledProfile] {
+    try profile.members.map { member throws(PolicyError) in try compile(member) }
+  }
+
+  /// Whether data of the class may live in the region, for all of them. Nobody's data may.
+  public func permits(_ profiles: [CompiledProfile], dataClass: Int, region: Int) -> Bool {
+    !profiles.isEmpty
+      && profiles.allSatisfy { permits($0, dataClass: dataClass, region: region) }
+  }
+
+  /// Whether a process in a country may read and write data of the class, for all of them;
+  /// ``permitsProcessing(_:dataClass:in:)-(CompiledProfile,_,_)``.
+  public func permitsProcessing(
+    _ profiles: [CompiledProfile], dataClass: Int, in location: Int?
+  ) -> Bool {
+    profiles.allSatisfy { permitsProcessing($0, dataClass: dataClass, in: location) }
+  }
+
+  /// Explains where the data of a home may live, or whether it may live in a region.
+  ///
+  /// Of a group it tells what may be, and of the reasons only those that hold for everybody: others would tell one member
+  /// of another's tags.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func verdict(
+    for profile: HomeProfile, dataClass: String, in region: String? = nil
+  ) throws(PolicyError) -> Verdict {
+    if profile.members.count == 1 {
+      return try verdict(for: profile.members[0], dataClass: dataClass, in: region)
+    }
+    let compiled = try compile(profile)
+    let number = try number(ofClass: dataClass)
+    let serving = servingRegions(compiled, dataClass: number)
+    let place = try region.map { name throws(PolicyError) in try self.number(ofRegion: name) }
+    let countries =
+      compiled.isEmpty
+      ? IndexSet256()
+      : compiled.reduce(geography.all) { countries, member in
+        let matching = constraints.matching(residence: member.country, dataClass: number)
+        let binding = constraints.binding(matching, attributes: member.attributes)
+        return countries.intersection(constraints.permitted(by: binding).countries)
+      }
+    let outcome: Verdict.Outcome
+    if let place {
+      let isLegal = permits(compiled, dataClass: number, region: place)
+      let isServed = serving.contains(topology.regions[place].name)
+      outcome = isLegal ? (isServed ? .allowed : .unserved) : .refused
+    } else {
+      outcome = !serving.isEmpty ? .allowed : countries.isEmpty ? .unplaceable : .unserved
+    }
+    let definition = place.map { topology.regions[$0] }
+    return Verdict(
+      outcome: outcome, dataClass: dataClass, residence: nil, attributes: [],
+      region: definition?.name, country: definition.map { "\($0.country)" }, isProcessing: false,
+      rules: place.map(excluding) ?? [], conflict: [], alternatives: serving,
+      legalCountries: geography.codes(countries).map(\.description), digest: digest.description)
+  }
+
+  /// Explains whether a process in a country may read and write the data of a home; as
+  /// ``processingVerdict(for:dataClass:in:)-(ResidencyProfile,_,_)``, but of a group without reasons.
+  public func processingVerdict(
+    for profile: HomeProfile, dataClass: String, in location: String?
+  ) throws(PolicyError) -> Verdict {
+    if profile.members.count == 1 {
+      return try processingVerdict(
+        for: profile.members[0], dataClass: dataClass, in: location)
+    }
+    let compiled = try compile(profile)
+    let number = try number(ofClass: dataClass)
+    let country = try location.map { name throws(PolicyError) in try self.number(ofCountry: name) }
+    func isAllowed(in country: Int?) -> Bool {
+      permitsProcessing(compiled, dataClass: number, in: country)
+    }
+    return Verdict(
+      outcome: isAllowed(in: country) ? .allowed : .refused, dataClass: dataClass, residence: nil,
+      attributes: [], region: nil, country: country.map { "\(geography.countries[$0].code)" },
+      isProcessing: true, rules: [], conflict: [], alternatives: [],
+      legalCountries: geography.countries.indices.filter(isAllowed(in:)).map {
+        "\(geography.countries[$0].code)"
+      }, digest: digest.description)
+  }
+}
+
+extension ShardDefinition {
+  /// Whether the shard accepts data of everybody with these tags, whatever the rules say.
+  public func accepts(_ profile: HomeProfile, in policy: ResidencyPolicy) -> Bool {
+    profile.members.allSatisfy { accepts($0, in: policy) }
+  }
+}
+
+extension ShardLaw {
+  /// Whether a home with these tags may be here: all of them must be permitted, and there must be one.
+  public func permits(_ profile: HomeProfile, dataClass: String) -> Bool {
+    !profile.members.isEmpty && profile.members.allSatisfy { permits($0, dataClass: dataClass) }
+  }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import Testing
+
+/// retag, and group create, join, leave, where and erase.
+@Suite struct GroupCommandTests {
+  /// Ada lives in Germany, Ben in the United States.
+  private func withUsers() async throws -> Workspace {
+    let workspace = try await Workspace.deployed()
+    for line in ["admit ada --residence DE", "admit ben --residence US"] {
+      let result = try await workspace.domicile("\(line) --data data")
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    return workspace
+  }
+
+  @Test func `retag says what it barred, and a second time that nothing changed`() async throws {
+    let workspace = try await withUsers()
+    let output = """
+      retagged
+      barred: messages in ashburn; writes are refused
+        eu-at-home (policy.yaml:12) stores only in EU, which rules out US
+          because: GDPR chapter V
+        legal instead: dublin
+      barred: payments in ashburn; writes are refused
+        eu-at-home (policy.yaml:12) stores only in EU, which rules out US
+          because: GDPR chapter V
+        legal instead: dublin
+
+      """
+    for _ in 1...2 {
+      expect(
+        try await workspace.domicile("retag ben --residence de --data data"), output: output)
+    }
+    #expect(try await workspace.domicile("put ben inbox k v --data data").exitCode == 3)
+    let json = try await workspace.domicile(
+      "retag ben --residence DE --attribute scc-signed --json --data data")
+    #expect(json.exitCode == 0)
+    #expect(json.output.contains("\"isDone\" : true"), "\(json)")
+    #expect(try await workspace.domicile("put ben inbox k v --data data").exitCode == 0)
+    #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
+  }
+
+  @Test func `retag ends with 5 while a shard does not know of it, and sweep goes on with it`()
+    async throws
+  {
+    let workspace = try await withUsers()
+    let (shard, away) = (try workspace.file("data/ashburn"), try workspace.file("away"))
+    try FileManager.default.moveItem(atPath: shard, toPath: away)
+    let pending = try await workspace.domicile("retag ben --residence DE --data data")
+    #expect(pending.exitCode == 5)
+    #expect(pending.output.hasPrefix("pending\n"), "\(pending)")
+    #expect(pending.error.hasPrefix("pending: the shard ashburn-1: "), "\(pending)")
+    try FileManager.default.moveItem(atPath: away, toPath: shard)
+    let found = try await workspace.domicile("doctor --data data")
+    #expect(found.output.contains("tagsPending"), "\(found)")
+    #expect(try await workspace.domicile("sweep --data data").exitCode == 0)
+    let swept = try await workspace.domicile("doctor --data data")
+    #expect(!swept.output.contains("tagsPending"), "\(swept)")
+  }
+
+  @Test func `a group from its making to its end`() async throws {
+    let workspace = try await withUsers()
+    expect(
+      try await workspace.domicile(
+        "group create family --member ben --class messages --data data"),
+      output: "created\n  messages in ashburn\n")
+    expect(
+      try await workspace.domicile(
+        "group create family --member ben --class messages --data data"),
+      output: "was created before; nothing changed\n  messages in ashburn\n")
+    expect(
+      try await workspace.domicile("group join family ada --data data"),
+      error: """
+        refused: With this member the group could not be kept. Nothing was changed. refused: messages of this group may not live in ashburn (US)
+          a group's data may be only where every member's may; whose may not is not told
+          legal instead: dublin
+
+        """, exitCode: 3)
+    #expect(
+      try await workspace.domicile("put ben inbox k hello --group family --data data").exitCode == 0
+    )
+    let joined = try await workspace.domicile("group join family ada --bars-homes --data data")
+    #expect(joined.exitCode == 0)
+    #expect(
+      joined.output.hasPrefix("joined\nbarred: messages in ashburn; writes are refused\n"),
+      "\(joined)")
+    #expect(
+      try await workspace.domicile("get ada inbox k --group family --data data").output == "hello")
+    #expect(
+      try await workspace.domicile("put ada inbox k no --group family --data data").exitCode == 3)
+    let place = try await workspace.domicile("group where family --data data")
+    #expect(place.output.hasPrefix("residence DE, US, attributes: none\n"), "\(place)")
+    #expect(place.output.contains("barred"), "\(place)")
+    expect(
+      try await workspace.domicile("group leave family ada --data data"), output: "left\n")
+    expect(
+      try await workspace.domicile("get ada inbox k --group family --data data"),
+      error: "notFound: The user is not a member of this group. Join first.\n", exitCode: 4)
+    expect(
+      try await workspace.domicile("group erase family --data data"),
+      error: """
+        notConfirmed: Nothing was erased. With --yes this would go, for good:
+          all records of the class messages in ashburn (US), ashburn-1
+          the group, which nobody can find by id afterwards
+
+        """, exitCode: 64)
+    let erased = try await workspace.domicile("group erase family --yes --data data")
+    #expect(erased.exitCode == 0)
+    #expect(erased.output.hasPrefix("done: 1 record erased, "), "\(erased)")
+    #expect(try await workspace.domicile("group where family --data data").exitCode == 4)
+    #expect(try await workspace.domicile("doctor --deep --data data").exitCode == 0)
+  }
+
+  @Test(arguments: [
+    ("group create g --member nobody", "notFound: No such user was admitted.", 4),
+    ("group create g", "Error: Missing expected argument '--member", 64),
+    ("group create g --member ada --class nothing", "unknownName: Unknown data class", 65),
+    ("group create g --member ada --region ashburn", "refused: ", 3),
+    ("group join g ada", "notFound: There is no such group.", 4),
+    ("group leave g ada", "notFound: There is no such group.", 4),
+    ("group where g", "notFound: There is no such group.", 4),
+    ("group erase g --yes", "notFound: There is no such group.", 4),
+    ("put ada inbox k v --group g", "notFound: There is no such group.", 4),
+    ("retag nobody --residence DE", "notFound: No such user was admitted.", 4),
+    ("retag ada --residence UK", "unknownName: Unknown country “UK”", 65),
+    ("retag ada --residence DE --attribute minor", "unknownName: Unknown attribute", 65),
+    ("retag ada", "Error: Missing expected argument '--residence", 64),
+  ])
+  func `what cannot be done says why`(line: String, error: String, exitCode: Int) async throws {
+    let workspace = try await withUsers()
+    let result = try await workspace.domicile("\(line) --data data")
+    #expect(result.exitCode == Int32(exitCode), "\(result)")
+    #expect(result.error.hasPrefix(error), "\(result)")
+  }
+}
