@@ -149,6 +149,41 @@ extension ShardStoreConformance {
         _ = try shard.texts("a", of: It.home(1, serial: 11))
       }
     },
+    Check("later tags are stamped over earlier ones, and never back") { shard in
+      try await shard.prepare()
+      try await shard.write(shard.put("a"))
+      let (later, other) = (
+        It.home(1, serial: 10, tags: 7), It.home(1, serial: 11, tags: 8)
+      )
+      try await shard.equal(
+        shard.retag([It.staging(later, "IE"), It.staging(other), It.staging(It.ada)]),
+        [nil, .moved, nil], "stamping")
+      let row = try shard.store.home(owner: later.owner, dataClass: "messages")
+      try shard.equal(row?.profile, HomeProfile("IE"), "the profile")
+      try shard.equal(row?.tags, 7, "the tags")
+      try await shard.refused(.retagged, "writing under earlier tags") {
+        try await shard.write(shard.put("b"))
+      }
+      try await shard.refused(.retagged, "reading under earlier tags") {
+        _ = try shard.texts("a")
+      }
+      try shard.equal(shard.texts("a", of: later), ["v"], "reading")
+    },
+    Check("what an author wrote goes, and nothing else") { shard in
+      try await shard.prepare()
+      let author = OwnerAlias(bytes: [UInt8](repeating: 8, count: 16))
+      _ = try await shard.store.write(
+        WriteRequest(
+          home: It.ada, law: It.first, operations: [try shard.put("a")], author: author),
+        by: shard.soon)
+      try await shard.write(shard.put("b"))
+      let erased = try await shard.store.erase(
+        AuthoredErasure(
+          group: It.ada.owner, dataClass: "messages", serial: It.ada.serial, author: author),
+        by: shard.soon)
+      try shard.equal(erased.records, 1, "what was erased")
+      try shard.equal(shard.texts("a", "b"), [nil, "v"], "what is left")
+    },
     Check("homes and what they hold are counted and listed") { shard in
       try await shard.prepare()
       try await shard.write(shard.put("abc", "12345"), shard.put("d", "", in: "threads"))

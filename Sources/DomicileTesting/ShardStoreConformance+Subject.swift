@@ -67,6 +67,10 @@ extension ShardStoreConformance {
       try await store.raise(to: reference, law: law, accepts: ["EU"], by: soon)
     }
 
+    func retag(_ homes: [HomeStaging]) async throws -> [StorageError.Code?] {
+      try await store.retag(homes, by: soon).map { $0?.code }
+    }
+
     func stage(
       _ homes: [HomeStaging], law: LawReference = first
     ) async throws -> [StorageError.Code?] {

@@ -89,6 +89,78 @@ import Testing
     #expect(error.code == .foreignFile)
   }
 
+  @Test func `a directory of format 2 is brought to this one, with all it holds`() async throws {
+    let test = try TestDirectory()
+    try await test.open { try await $0.place([test.plan("ada")]) }
+    try Connection(path: test.path, mode: .writing).execute(
+      """
+      DROP TABLE member; DROP TABLE outbox; ALTER TABLE user DROP COLUMN is_group;
+      PRAGMA user_version = 2
+      """)
+    try await test.open { directory in
+      let ada = try #require(try directory.user(test.key.owner(ofUser: "ada")))
+      #expect(!ada.isGroup)
+      #expect(ada.placements.map(\.shard) == ["ashburn-1"])
+      let european = try #require(ResidencyProfile("DE"))
+      #expect(try await directory.changeTags(of: ada.owner, to: european, by: .soon))
+      let pending = try directory.pendingTags(of: nil, after: nil, limit: 10)
+      #expect(pending.map(\.staging.home.dataClass) == ["messages"])
+      try await directory.noteStamped(pending, by: .soon)
+      #expect(try directory.pendingTags(of: nil, after: nil, limit: 10).isEmpty)
+    }
+  }
+
+  @Test func `what was stamped with tags that have changed again stays pending`() async throws {
+    let test = try TestDirectory()
+    try await test.open { directory in
+      try await directory.place([test.plan("ada")])
+      let owner = test.key.owner(ofUser: "ada")
+      for residence in ["DE", "IE"] {
+        let profile = try #require(ResidencyProfile(residence))
+        let first = try directory.pendingTags(of: owner, after: nil, limit: 10)
+        #expect(try await directory.changeTags(of: owner, to: profile, by: .soon))
+        try await directory.noteStamped(first, by: .soon)
+        let pending = try directory.pendingTags(of: owner, after: nil, limit: 10)
+        #expect(pending.map(\.staging.profile) == [HomeProfile(profile)])
+      }
+    }
+  }
+
+  @Test func `a group follows its members, however many have the same tags`() async throws {
+    let test = try TestDirectory()
+    try await test.open { directory in
+      let users = (0..<9).map { "user \($0)" }
+      for (number, user) in users.enumerated() {
+        try await directory.place([test.plan(user, ["US", "DE", "IE"][number % 3])])
+      }
+      let owners = users.map(test.key.owner(ofUser:))
+      let group = test.key.owner(ofGroup: "group")
+      let profile = try #require(HomeProfile("DE\nIE\nUS"))
+      let plan = AdmissionPlan(
+        owner: group, alias: OwnerAlias(bytes: group.bytes), profile: profile,
+        kind: .newGroup(members: owners),
+        targets: [
+          AdmissionPlan.Target(
+            dataClass: "messages", shards: ["dublin-1"], legalShards: ["dublin-1"])
+        ])
+      try await directory.place([plan])
+      var tags = try #require(try directory.user(group)).tags
+      // Those who live in Ireland leave, one after the other; each leaving is a new version.
+      for (number, owner) in owners.enumerated() where number % 3 == 2 {
+        #expect(try await directory.leave(group, user: owner, by: .soon))
+        let entry = try #require(try directory.user(group))
+        #expect(entry.tags > tags)
+        #expect("\(entry.profile)" == (number == 8 ? "DE\nUS" : "DE\nIE\nUS"))
+        tags = entry.tags
+      }
+      #expect(try directory.members(of: group).count == 6)
+      // A change of one member's tags that the group's set does not show is none of its home's business.
+      let american = try #require(ResidencyProfile("US"))
+      #expect(try await directory.changeTags(of: owners[1], to: american, by: .soon))
+      #expect(try directory.user(group)?.tags == tags)
+    }
+  }
+
   @Test func `texts that were changed do not come into force`() async throws {
     let test = try TestDirectory()
     try Connection(path: test.path, mode: .writing).execute(
