@@ -1,3 +1,4 @@
+import DomicileTesting
 import Foundation
 import Testing
 
@@ -91,6 +92,7 @@ import Testing
     let place = try await workspace.domicile("group where family --data data")
     #expect(place.output.hasPrefix("residence DE, US, attributes: none\n"), "\(place)")
     #expect(place.output.contains("barred"), "\(place)")
+    #expect(place.output.split(separator: "\n").count { $0.hasPrefix("member ") } == 2, "\(place)")
     expect(
       try await workspace.domicile("group leave family ada --data data"), output: "left\n")
     expect(
@@ -111,7 +113,41 @@ import Testing
     #expect(try await workspace.domicile("doctor --deep --data data").exitCode == 0)
   }
 
+  @Test func `policy explain says where a group may be, then each of its members`() async throws {
+    let workspace = Workspace()
+    try workspace.write(.small)
+    let command = "policy explain --regions regions --residence DE --with IN --class"
+    expect(
+      try await workspace.domicile("\(command) payments"),
+      output: """
+        unplaceable: payments of this group may live in no country
+          a group's data may be only where every member's may; whose may not is not told
+        allowed: payments of a resident of DE may live in dublin
+          eu-at-home (policy.yaml:12) stores only in EU
+            because: GDPR chapter V
+          press-freedom (policy.yaml:3) excludes 1 country
+            because: Jails people for what they write.
+        allowed: payments of a resident of IN may live in mumbai
+          in-payments (policy.yaml:17) stores only in IN
+            because: RBI/2017-18/153
+          press-freedom (policy.yaml:3) excludes 1 country
+            because: Jails people for what they write.
+
+        """, exitCode: 3)
+    let json = try await workspace.domicile("\(command) messages --json")
+    #expect(json.exitCode == 0)
+    let verdicts = try JSONDecoder().decode([GroupVerdict].self, from: Data(json.output.utf8))
+    #expect(verdicts.map(\.residence) == [nil, "DE", "IN"])
+    #expect(verdicts.map(\.alternatives)[0] == ["dublin"])
+  }
+
+  private struct GroupVerdict: Decodable {
+    let residence: String?
+    let alternatives: [String]
+  }
+
   @Test(arguments: [
+    ("policy explain --residence DE --with UK", "unknownName: Unknown country “UK”", 65),
     ("group create g --member nobody", "notFound: No such user was admitted.", 4),
     ("group create g", "Error: Missing expected argument '--member", 64),
     ("group create g --member ada --class nothing", "unknownName: Unknown data class", 65),

@@ -35,7 +35,8 @@ struct Mistake: CustomTestStringConvertible, Sendable {
 
   static let root = usage("", "<subcommand>")
   static let put = usage("put ", "put [<options>] <user> <collection> <key> <value>")
-  static let get = usage("get ", "get <user> <collection> <key> \(deployment) [--json]")
+  static let get = usage(
+    "get ", "get <user> <collection> <key> [--group <group>] \(deployment) [--json]")
   static let list = usage("list ", "list [<options>] <user> <collection>")
   static let whereabouts = usage("where ", "where <user> \(deployment) [--json]")
   static let placements = usage("placements ", "placements \(deployment) [--json] [--by <by>]")

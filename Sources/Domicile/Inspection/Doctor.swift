@@ -259,8 +259,8 @@ extension ResidencyRouter {
     if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
       report.add(
         .barredHome,
-        "\(what) is where the policy in force does not allow it: data of residents of"
-          + " \(profile.residences) in \(shard.identity.country). Writes are refused. Delete the data,"
+        "\(what) is where the policy in force does not allow it: data of"
+          + " \(profile.members.count == 1 ? "a resident" : "residents") of \(profile.residences) in \(shard.identity.country). Writes are refused. Delete the data,"
           + " or apply a policy that allows it.",
         shard: name)
     }

@@ -9,6 +9,8 @@ public struct UserLocation: Sendable, Codable {
   /// The residence, as a code; of a group, those of its members: `CN, DE`.
   public let residence: String
   public let attributes: [String]
+  /// The aliases of a group's members, sorted; nil for a user.
+  public let members: [String]?
   public let placements: [UserPlacement]
 }
 
@@ -56,10 +58,14 @@ extension ResidencyRouter {
   /// Where a group's data lives; the residences and attributes are those of its members, for whoever operates the
   /// deployment.
   public func locate(_ group: GroupID) async throws(RouterError) -> UserLocation {
-    try locate(try groupEntry(key.owner(ofGroup: try group.checked())))
+    let owner = key.owner(ofGroup: try group.checked())
+    return try locate(
+      groupEntry(owner), members: routing { try directory.members(of: owner) })
   }
 
-  private func locate(_ entry: UserEntry) throws(RouterError) -> UserLocation {
+  private func locate(
+    _ entry: UserEntry, members: [OwnerAlias]? = nil
+  ) throws(RouterError) -> UserLocation {
     let current = inForce
     var placements: [UserPlacement] = []
     for placement in entry.placements {
@@ -82,6 +88,7 @@ extension ResidencyRouter {
     }
     return UserLocation(
       alias: "\(entry.alias)", residence: entry.profile.residences,
-      attributes: entry.profile.attributes, placements: placements)
+      attributes: entry.profile.attributes, members: members?.map(\.description),
+      placements: placements)
   }
 }

@@ -100,8 +100,8 @@ struct PolicyExplainCommand: AsyncParsableCommand {
     commandName: "explain",
     abstract: "Say where data may live, or why it may not.",
     discussion: """
-      By the policy in force in the data folder, or with --regions by the files of a candidate.
-      Exit code 3 if it may not.
+      By the policy in force in the data folder, or with --regions by the files of a candidate. With --with, of \
+      the data of a group first, then of each member's. Exit code 3 if it may not.
       """)
 
   @OptionGroup var deployment: DeploymentOptions
@@ -111,6 +111,13 @@ struct PolicyExplainCommand: AsyncParsableCommand {
   var regions: String?
 
   @OptionGroup var profile: ProfileOptions
+
+  @Option(
+    name: .customLong("with"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "Another member of a group: the residence, and attributes with spaces between them; may be repeated.",
+      valueName: "tags"))
+  var others: [String] = []
 
   @Option(help: "Ask about this region. By default: where at all.")
   var region: String?
@@ -125,23 +132,39 @@ struct PolicyExplainCommand: AsyncParsableCommand {
   }
 
   private func explain(_ policy: ResidencyPolicy) throws {
-    let asked = ResidencyProfile(
-      residence: try policy.geography.country(profile.residence), attributes: profile.attributes)
-    let verdicts = try (profile.classes.names ?? policy.classes.map(\.name)).map {
-      try policy.verdict(for: asked, dataClass: $0, in: region ?? policy.onlyRegion(of: $0))
+    let asked = try policy.profile(profile.residence, profile.attributes)
+    let members =
+      try [asked]
+      + others.map { text in
+        let words = text.split(separator: " ").map(String.init)
+        return try policy.profile(words.first ?? "", Array(words.dropFirst()))
+      }
+    let classes = profile.classes.names ?? policy.classes.map(\.name)
+    let verdicts = try classes.map { dataClass in
+      let region = region ?? policy.onlyRegion(of: dataClass)
+      let all = try policy.verdict(for: HomeProfile(members), dataClass: dataClass, in: region)
+      let each = try members.map { try policy.verdict(for: $0, dataClass: dataClass, in: region) }
+      return (all: all, each: members.count > 1 ? each : [])
     }
     if output.json {
-      try printJSON(verdicts)
+      try printJSON(verdicts.flatMap { [$0.all] + $0.each })
     } else {
       for verdict in verdicts {
-        Terminal.print(verdict.styledDescription)
+        Terminal.print(verdict.all.styledDescription)
+        for member in verdict.each { Terminal.print(member.styledDescription) }
       }
     }
-    if verdicts.contains(where: { !$0.isAllowed }) { throw ExitCode.refused }
+    if verdicts.contains(where: { !$0.all.isAllowed }) { throw ExitCode.refused }
   }
 }
 
 extension ResidencyPolicy {
+  fileprivate func profile(
+    _ residence: String, _ attributes: [String]
+  ) throws(PolicyError) -> ResidencyProfile {
+    ResidencyProfile(residence: try geography.country(residence), attributes: attributes)
+  }
+
   /// The directory lies in one region; data of any other class may go wherever it is allowed.
   fileprivate func onlyRegion(of dataClass: String) -> String? {
     dataClass == "directory" ? topology.directoryRegion : nil

@@ -8,6 +8,7 @@ extension UserLocation {
       attributes.isEmpty ? "none" : attributes.joined(separator: ", ")
     Terminal.print("residence \(residence), attributes: \(attributes)")
     Terminal.print("alias \(alias)")
+    for member in members ?? [] { Terminal.print("member \(member)") }
     var table = TextTable("class", "region", "country", "shard", "state")
     for placement in placements {
       table.add(
