@@ -1,8 +1,10 @@
 import DomicileSQLite
-import DomicileStorage
 import DomicileTesting
 import Foundation
+import Synchronization
 import Testing
+
+@testable import DomicileStorage
 
 /// A file that something else has written is proved, and rewritten if it must be, before anybody says that what was
 /// deleted is gone.
@@ -61,6 +63,23 @@ import Testing
     #expect(try await !hasRemnants())
     await commits.close()
     #expect(try file.numbers() == [1])
+  }
+
+  @Test func `a search tells what it finds if the proof does not come to its end`() async throws {
+    let commits = file.open { $0.proofPatience = .milliseconds(200) }
+    #expect(await commits.purge(by: .soon) == .done)
+    // As if another proof were at it, and stood.
+    commits.proof.withLock { $0.isRunning = true }
+    #expect(try await writeAndDeleteByOthers())
+    guard case .searched(let places) = try commits.searchRemnants() else {
+      Issue.record("nothing was searched")
+      return
+    }
+    #expect(!places.isEmpty)
+    commits.proof.withLock { $0.isRunning = false }
+    #expect(await commits.purge(by: .soon) == .done)
+    #expect(try commits.searchRemnants() == .searched([]))
+    await commits.close()
   }
 
   /// VACUUM gives the schema another number.

@@ -23,20 +23,20 @@ struct FileProof {
 
 extension GroupCommit {
   /// Proves that nothing is left of what was deleted, or says where something is. Reads the whole file; writers wait only
-  /// until it has begun. A file that something else has written is waited for until it is proved or rewritten.
+  /// until it has begun. A file that something else has written is waited for until it is proved or rewritten, for
+  /// ``Limits/proofPatience`` in all; then what it has now is told.
   ///
   /// - Throws: ``StorageError`` with `overloaded` if so much is written meanwhile that the search gave way.
   package func searchRemnants() throws(StorageError) -> RemnantSearchResult {
     try storing(in: place) {
       let gate = try WriterGate(path: path)
       let connection = try Connection(path: path, mode: .writing)
+      let end = ContinuousClock.now + limits.proofPatience
       for _ in 0..<20 {
         guard let findings = try prove(gate, connection, atMost: 100) else { continue }
         if try !findings.isEmpty && !gate.pass({ gate.isFileClean(connection) }) {
-          waitForProof()
-          continue
-        }
-        if !findings.isEmpty {
+          if waitForProof(until: end) { continue }
+        } else if !findings.isEmpty {
           // It was noted as clean and is not: the next purge has it rewritten.
           try gate.pass { gate.noteUnclean() }
         }
@@ -46,12 +46,14 @@ extension GroupCommit {
     }
   }
 
-  private func waitForProof() {
+  /// Whether a purge, and with it the proof, has gone through.
+  private func waitForProof(until end: ContinuousClock.Instant) -> Bool {
     let ticket = purges.ask()
-    for _ in 0..<600 where !purges.isDone(ticket) {
+    while !purges.isDone(ticket), end > .now {
       queue.wake()
       usleep(100_000)
     }
+    return purges.isDone(ticket)
   }
 
   /// Proves that the file is clean, or rewrites it, beside the writers; purges wait for it. What went wrong with the last

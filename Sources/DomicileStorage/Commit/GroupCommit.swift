@@ -42,6 +42,8 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     package var walPagesMax = 16_384
     /// How long a purge waits, inside the gate, for somebody who reads an older state.
     package var purgePatience = Duration.milliseconds(10)
+    /// How long a search for remnants waits for a file to be proved or rewritten.
+    package var proofPatience = Duration.seconds(60)
     /// How long what was deleted may stay in the WAL if nobody asks for a purge.
     package var purgeInterval = Duration.seconds(60)
 
