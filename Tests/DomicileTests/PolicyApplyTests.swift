@@ -27,6 +27,30 @@ import Testing
     }
   }
 
+  @Test func `what a policy would bar is counted only where the law changes`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      for (user, residence) in [("ada", "DE"), ("ben", "US")] {
+        try await router.admit(UserID(user), residence: residence)
+      }
+      try await router.createGroup(
+        GroupID("group"), members: [UserID("ben")], dataClasses: ["messages"])
+    }
+    // A shard that is away cannot be counted, and need not be where nothing changes for it.
+    try FileManager.default.moveItem(
+      atPath: "\(deployment.data)/mumbai", toPath: "\(deployment.folder.path)/away")
+    try await deployment.withRouter { router in
+      let reworded = try ResidencyPolicy(
+        files: .small.replacing("GDPR chapter V", in: "policy.yaml", with: "GDPR, chapter 5"))
+      let nothing = await router.impact(of: reworded)
+      #expect(nothing.rows.isEmpty && nothing.notCounted.isEmpty)
+      let stricter = await router.impact(of: try ResidencyPolicy(files: .americansInIreland))
+      #expect(stricter.barredHomes == 3)
+      #expect(stricter.rows.map(\.residence) == ["US", "US"])
+      #expect(stricter.notCounted.map(\.shard) == ["mumbai-1"])
+    }
+  }
+
   @Test func `each change of policy has a higher generation and a return has too`() async throws {
     let deployment = try await TemporaryDeployment()
     try await deployment.withRouter { router in

@@ -51,6 +51,9 @@ extension ResidencyRouter {
         let next = policy.topology.shards.first(where: { $0.name == definition.name }),
         next.region == definition.region
       else { continue }
+      // Counting reads every home: where the law stays as it is, none can be barred.
+      let (law, nextLaw) = (current.policy.law(ofShard: definition), policy.law(ofShard: next))
+      if law.rows == nextLaw.rows, law.attributes == nextLaw.attributes { continue }
       let tallies: [HomeTally]
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: .now + options.deadline)
