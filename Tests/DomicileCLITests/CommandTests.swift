@@ -254,6 +254,12 @@ import Testing
         DE            unserved     messages, payments, directory  eu-at-home
         IE            unserved     messages, payments, directory  eu-at-home
         KP            unplaceable  messages, payments, directory  kp-at-home, press-freedom
+          eu-at-home (policy.yaml:13) stores only in EU
+            because: GDPR chapter V
+          kp-at-home (policy.yaml:23) stores only in KP
+            because: Its law demands it.
+          press-freedom (policy.yaml:3) excludes 1 country
+            because: Jails people for what they write.
         warning: the review of “press-freedom” (policy.yaml:3) was due on 2020-06-30
 
         """)

@@ -124,7 +124,7 @@ import Testing
         "unplaced", "warnings",
       ])
     let unplaced = (check as? [String: Any])?["unplaced"]
-    #expect(keys(first(unplaced)) == ["dataClasses", "outcome", "residence", "rules"])
+    #expect(keys(first(unplaced)) == ["conflict", "dataClasses", "outcome", "residence", "rules"])
     let verdicts = try await workspace.json(
       "policy explain --residence KP --json --data data", exitCode: 3)
     #expect(

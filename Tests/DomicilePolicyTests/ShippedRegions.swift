@@ -11,6 +11,17 @@ enum ShippedRegions {
 
   static func policy() throws -> ResidencyPolicy { try ResidencyPolicy(folder: folder) }
 
+  /// A file as YAML means it. The basic resolver leaves `NO` a word.
+  static func yaml(_ name: String) throws -> [String: Any] {
+    let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+    return try Yams.load(yaml: text, .basic) as? [String: Any] ?? [:]
+  }
+
+  /// The words of a list, or of what stands for a list of one.
+  static func words(_ value: Any?) -> [String] {
+    value as? [String] ?? (value as? String).map { [$0] } ?? []
+  }
+
   // MARK: As the naive evaluator reads it
 
   /// The rows of a table of facts, as values by column.
@@ -38,6 +49,7 @@ enum ShippedRegions {
 
   static func naive() throws -> NaivePolicy {
     var reader = NaiveReader()
+    reader.day = try policy().day.description
     for row in try table("countries") { reader.sovereigns[row["alpha2"] ?? ""] = row["sovereign"] }
     for row in try table("groups") {
       reader.groups[row["group"] ?? "", default: []].insert(row["code"] ?? "")
@@ -50,18 +62,13 @@ enum ShippedRegions {
 private struct NaiveReader {
   var sovereigns: [String: String] = [:]
   var groups: [String: Set<String>] = [:]
+  var day = ""
 
   private typealias Map = [String: Any]
 
-  /// The basic resolver leaves `NO` a word.
-  private func yaml(_ name: String) throws -> Map {
-    let text = try String(contentsOfFile: "\(ShippedRegions.folder)/\(name)", encoding: .utf8)
-    return try Yams.load(yaml: text, .basic) as? Map ?? [:]
-  }
+  private func yaml(_ name: String) throws -> Map { try ShippedRegions.yaml(name) }
 
-  private func words(_ value: Any?) -> [String] {
-    value as? [String] ?? (value as? String).map { [$0] } ?? []
-  }
+  private func words(_ value: Any?) -> [String] { ShippedRegions.words(value) }
 
   private func meaning(_ value: Any?) -> Set<String> {
     words(value).reduce(into: []) { all, word in
@@ -71,17 +78,23 @@ private struct NaiveReader {
 
   private func entries(_ value: Any?) -> [NaivePolicy.Entry] {
     (value as? [Any] ?? value.map { [$0] } ?? []).map { entry in
-      let certified = entry as? Map
+      let term = entry as? Map
       return NaivePolicy.Entry(
-        countries: meaning(certified?["countries"] ?? entry),
-        certified: certified?["certified"] as? String)
+        countries: meaning(term?["countries"] ?? entry).subtracting(meaning(term?["except"])),
+        certified: term?["certified"] as? String, period: period(term ?? [:]))
     }
+  }
+
+  private func period(_ map: Map) -> NaivePolicy.Period {
+    NaivePolicy.Period(from: map["from"] as? String, until: map["until"] as? String)
   }
 
   func policy() throws -> NaivePolicy {
     let law = try yaml("policy.yaml")
     var naive = NaivePolicy(countries: Set(sovereigns.keys))
     naive.attributes = words(law["attributes"])
+    naive.day = day
+    naive.assumptions = (law["assume"] as? Map ?? [:]).mapValues { $0 as? String == "true" }
     naive.classes = (law["classes"] as? Map ?? [:]).keys.sorted()
     naive.otherwise = entries((law["otherwise"] as? Map)?["store"])
     for rule in law["rules"] as? [Map] ?? [] {
@@ -89,6 +102,8 @@ private struct NaiveReader {
         NaivePolicy.Rule(
           name: rule["name"] as? String ?? "", residents: meaning(rule["residents"]),
           classes: rule["classes"].map { Set(words($0)) }, store: rule["store"].map(entries),
+          copy: rule["copy"].map(entries), process: rule["process"].map(entries),
+          when: words(rule["when"]), period: period(rule),
           unless: (rule["unless"] as? Map)?["attribute"] as? String))
     }
     for exclusion in law["exclude"] as? [Map] ?? [] {

@@ -26,6 +26,8 @@ struct PolicyCheckCommand: AsyncParsableCommand {
       let outcome: String
       let dataClasses: [String]
       let rules: [String]
+      /// Each citation once.
+      let conflict: [Verdict.Citation]
     }
     let isValid = true
     let policy: String
@@ -57,6 +59,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
             row.rules.joined(separator: ", "))
         }
         table.print()
+        for line in reasons(of: report.unplaced.flatMap(\.conflict)) { Terminal.print(line) }
       }
       for warning in report.warnings { Terminal.print("warning: \(warning)") }
     }
@@ -69,10 +72,11 @@ struct PolicyCheckCommand: AsyncParsableCommand {
       for (outcome, group) in Dictionary(grouping: verdicts, by: \.outcome).sorted(by: {
         $0.key.rawValue < $1.key.rawValue
       }) {
+        let conflict = unique(group.flatMap(\.conflict))
         unplaced.append(
           Report.Unplaced(
             residence: "\(residence.code)", outcome: outcome.rawValue,
-            dataClasses: group.map(\.dataClass), rules: names(of: group.flatMap(\.conflict))))
+            dataClasses: group.map(\.dataClass), rules: names(of: conflict), conflict: conflict))
       }
     }
     return Report(

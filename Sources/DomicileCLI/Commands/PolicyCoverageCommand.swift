@@ -120,12 +120,7 @@ struct PolicyCoverageCommand: AsyncParsableCommand {
         refusal.answer.dataClasses.joined(separator: ", "), report.cause(refusal.answer))
     }
     refusals.print()
-    var told: Set<String> = []
-    for citation in report.citations {
-      // A rule that stands in several conflicts gives its reason once.
-      let isNew = told.insert(citation.name).inserted
-      for line in citation.lines.prefix(isNew ? 3 : 1) { Terminal.print(line) }
-    }
+    for line in reasons(of: report.citations) { Terminal.print(line) }
   }
 
   private static func printList(_ title: String, _ words: [String]) {

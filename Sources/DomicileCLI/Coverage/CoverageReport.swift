@@ -66,10 +66,21 @@ struct CoverageReport {
   }
 
   /// The rules and exclusions of all refusals, each once.
-  var citations: [Verdict.Citation] {
-    refusals.flatMap(\.answer.conflict).reduce(into: []) { all, citation in
-      if !all.contains(citation) { all.append(citation) }
-    }
+  var citations: [Verdict.Citation] { unique(refusals.flatMap(\.answer.conflict)) }
+}
+
+/// Each of them once.
+func unique(_ citations: [Verdict.Citation]) -> [Verdict.Citation] {
+  citations.reduce(into: []) { all, citation in
+    if !all.contains(citation) { all.append(citation) }
+  }
+}
+
+/// What they demand and why, in lines. One that stands in several conflicts gives its reason once.
+func reasons(of citations: [Verdict.Citation]) -> [String] {
+  var told: Set<String> = []
+  return unique(citations).flatMap { citation in
+    citation.lines.prefix(told.insert(citation.name).inserted ? 3 : 1)
   }
 }
 
