@@ -30,6 +30,11 @@ struct DomicileBenchmark: AsyncParsableCommand {
   @Flag(help: "Try each row for a moment, to see that it works; the figures mean nothing.")
   var smoke = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Compile the policy of many rules, and print the memory.", visibility: .hidden))
+  var compileOnce = false
+
   func validate() throws {
     guard pairs > 0, slice > 0, slice < 3_600 else {
       throw ValidationError(
@@ -38,6 +43,7 @@ struct DomicileBenchmark: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if compileOnce { return try ManyRules.printPeakOfOneCompilation() }
     let shim = SyncShim()
     let disks = disk.isEmpty ? [.virtual100us, .virtual1ms] : disk
     guard shim != nil || disks == [.real] else {

@@ -1,6 +1,8 @@
 /// One line of the table.
 struct Row: Encodable, Sendable {
-  enum Unit: String, Encodable { case perSecond = "/s", milliseconds = "ms", nanoseconds = "ns" }
+  enum Unit: String, Encodable {
+    case perSecond = "/s", milliseconds = "ms", nanoseconds = "ns", mebibytes = "MiB"
+  }
 
   /// A bound for the median ratio of ours to the baseline.
   enum Goal: Encodable, CustomStringConvertible {

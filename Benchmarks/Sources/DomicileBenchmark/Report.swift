@@ -84,7 +84,8 @@ struct Report: Encodable {
       switch unit {
       case .perSecond: "\(Int(value.rounded()))/s"
       case .milliseconds: "\(number(value)) ms"
-      case .nanoseconds: "\(Int(value.rounded())) ns"
+      case .nanoseconds: "\(value < 100 ? number(value) : "\(Int(value.rounded()))") ns"
+      case .mebibytes: "\(number(value)) MiB"
       }
     return text + (perSync.map { " (\(number($0))/sync)" } ?? "")
   }

@@ -8,15 +8,25 @@ enum RowKind: String, CaseIterable {
   case getMany = "get 64 keys in one call"
   case erase = "erase one user, purged"
   case sweep = "put during a sweep"
+  case compile = "compile 10,000 rules"
+  case compileMemory = "compile 10,000 rules, memory"
+  case verdict = "a verdict by 10,000 rules"
 
   /// Whether it waits for syncs, so that the disk matters.
-  var isWrite: Bool { self != .get && self != .getMany }
+  var isWrite: Bool {
+    switch self {
+    case .putManyCallers, .putOneCaller, .erase, .sweep: true
+    case .get, .getMany, .compile, .compileMemory, .verdict: false
+    }
+  }
 
   var goal: Row.Goal? {
     switch self {
     case .putManyCallers: .atLeast(5)
     case .get, .sweep: .atMost(2)
     case .erase: .atMost(0.1)
+    case .compile, .compileMemory: .atMost(1)
+    case .verdict: .atMost(1.2)
     case .putOneCaller, .getMany: nil
     }
   }
@@ -36,6 +46,7 @@ struct Stage {
     switch kind {
     case .erase: return [try await erasures(kind, place)]
     case .sweep: return try await sweeps(kind, place)
+    case .compile, .compileMemory, .verdict: return [try await policies(kind)]
     case .putManyCallers, .putOneCaller, .get, .getMany: break
     }
     // Ours first: it turns SQLite's memory statistics off for the process, to the good of all sides.
@@ -72,7 +83,8 @@ struct Stage {
       return try await gets(kind, recordsPerCall: Workload.keysPerCall, ours.getMany) {
         table.getMany(&$0)
       }
-    case .erase, .sweep: preconditionFailure("these have a deployment of their own")
+    case .erase, .sweep, .compile, .compileMemory, .verdict:
+      preconditionFailure("these have a deployment of their own, or none")
     }
   }
 
@@ -139,6 +151,45 @@ struct Stage {
       what: kind.rawValue, disk: disk, unit: .milliseconds, baselineName: "VACUUM",
       goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
     row.remark = "the file had \(bytes >> 20) MiB"
+    return row
+  }
+
+  /// What a policy of many rules costs, against what it may cost, or against one of few rules.
+  private func policies(_ kind: RowKind) async throws -> Row {
+    let budgetMilliseconds = 2_000.0
+    let budgetMebibytes = 100.0
+    let figures: (ours: [Double], baseline: [Double])
+    var (unit, baseline, remark) = (Row.Unit.milliseconds, "budget", String?.none)
+    switch kind {
+    case .compile:
+      figures = try await plan.interleave {
+        try ManyRules.milliseconds(rules: ManyRules.rules)
+      } baseline: {
+        budgetMilliseconds
+      }
+      let bytes = ManyRules.texts(rules: ManyRules.rules).values.reduce(0) { $0 + $1.utf8.count }
+      remark = "the texts have \(bytes >> 10) KiB"
+    case .compileMemory:
+      unit = .mebibytes
+      figures = try await plan.interleave {
+        try ManyRules.mebibytesInChild()
+      } baseline: {
+        budgetMebibytes
+      }
+    default:
+      (unit, baseline) = (.nanoseconds, "10 rules")
+      let many = try ManyRules.Verdicts(rules: ManyRules.rules)
+      let few = try ManyRules.Verdicts(rules: ManyRules.fewRules)
+      figures = try await plan.interleave {
+        try many.nanoseconds(for: plan.slice)
+      } baseline: {
+        try few.nanoseconds(for: plan.slice)
+      }
+    }
+    var row = Row(
+      what: kind.rawValue, disk: nil, unit: unit, baselineName: baseline,
+      goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
+    row.remark = remark
     return row
   }
 

@@ -7,6 +7,7 @@ struct YAMLReader {
   let log: ProblemLog
   /// Nodes hold their anchors weakly; the parser keeps them alive.
   private let parser: Parser
+  /// Those that may hold a tag; see ``yamlLines``.
   private let lines: [[Unicode.Scalar]]
 
   /// Reads the one document of a file; nil, with the problem logged, if it is not YAML.
@@ -229,18 +230,25 @@ struct YAMLReader {
   }
 }
 
-/// The lines of a text as the parser counts them, by YAML 1.1: some end where others see none.
+/// The lines of a text as the parser counts them, by YAML 1.1: some end where others see none. Those without a “!” hold no
+/// tag and are left empty, since texts can be large.
 private func yamlLines(_ text: String) -> [[Unicode.Scalar]] {
-  var lines: [[Unicode.Scalar]] = [[]]
+  var lines: [[Unicode.Scalar]] = []
+  var line: [Unicode.Scalar] = []
   var previous: Unicode.Scalar?
+  func endLine() {
+    lines.append(line.contains("!") ? line : [])
+    line.removeAll(keepingCapacity: true)
+  }
   for scalar in text.unicodeScalars {
     switch scalar {
     case "\n" where previous == "\r": break
-    case "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": lines.append([])
-    default: lines[lines.count - 1].append(scalar)
+    case "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}": endLine()
+    default: line.append(scalar)
     }
     previous = scalar
   }
+  endLine()
   return lines
 }
 
