@@ -3,16 +3,12 @@ struct PolicyCasesDecoder {
   let policy: ResidencyPolicy
   let log: ProblemLog
 
-  private static let caseKeys = [
-    "name", "residence", "attributes", "class", "on", "process", "expect", "because",
-  ]
   /// In the order in which regions are asked about.
   private static let regionOutcomes: [Verdict.Outcome] = [.allowed, .refused, .unserved]
-  private static let regionKeys = regionOutcomes.map(\.rawValue) + ["chosen"]
 
   func decode(_ text: String) -> [PolicyCase] {
     guard let root = YAMLReader.document(file: PolicyCases.file, text: text, log: log),
-      let list = root.fields(["cases"])?.required("cases")
+      let list = root.fields(.tests)?.required("cases")
     else { return [] }
     if list.isEmptyList { list.problem("“cases” needs at least one entry") }
     let entries = list.sequence()
@@ -35,7 +31,7 @@ struct PolicyCasesDecoder {
   private func policyCase(_ reader: YAMLReader, named lines: inout [String: SourceLine])
     -> PolicyCase?
   {
-    guard let fields = reader.fields(Self.caseKeys) else { return nil }
+    guard let fields = reader.fields(.policyCase) else { return nil }
     let name = fields["name"]?.text()
     if let name {
       if let first = lines[name] {
@@ -104,9 +100,9 @@ struct PolicyCasesDecoder {
   }
 
   private func regions(_ reader: YAMLReader, classes: [String]) -> PolicyCase.Expectation? {
-    guard let fields = reader.fields(Self.regionKeys) else { return nil }
+    guard let fields = reader.fields(.expectedRegions) else { return nil }
     if reader.isEmptyMapping {
-      let keys = Self.regionKeys.map { "“\($0)”" }.joined(separator: ", ")
+      let keys = LanguageMapping.expectedRegions.keys.map { "“\($0)”" }.joined(separator: ", ")
       reader.problem("“expect” needs at least one of \(keys)")
     }
     func known(_ reader: YAMLReader) -> String? {

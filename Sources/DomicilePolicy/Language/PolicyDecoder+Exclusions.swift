@@ -1,13 +1,7 @@
 /// Exclusions, and conditions on tables of facts.
 extension PolicyDecoder {
   func exclusion(_ reader: YAMLReader) -> Exclusion? {
-    guard
-      let fields = reader.fields(
-        [
-          "name", "where", "countries", "missing", "except", "from", "until", "reason", "source",
-          "review",
-        ])
-    else { return nil }
+    guard let fields = reader.fields(.exclusion) else { return nil }
     let name = fields.required("name")?.name("an exclusion")
     let reason = fields.required("reason")?.text()
     var countries = IndexSet256()
@@ -29,7 +23,7 @@ extension PolicyDecoder {
   }
 
   private func exception(_ reader: YAMLReader) -> IndexSet256 {
-    guard let fields = reader.fields(["country", "reason", "source"]) else { return IndexSet256() }
+    guard let fields = reader.fields(.exception) else { return IndexSet256() }
     for key in ["reason", "source"] { _ = fields.required(key)?.text() }
     let country = fields.required("country").flatMap(geography.country)
     return IndexSet256(country.map { [$0] } ?? [])
@@ -40,7 +34,7 @@ extension PolicyDecoder {
   /// A territory without a row of its own has its sovereign's; who has neither is as `missing` says. A row
   /// whose field is empty says nothing and counts as none.
   private func matching(_ reader: YAMLReader, missing: YAMLReader?) -> IndexSet256 {
-    guard let fields = reader.fields(["facts", "rows", "column", "is", "at-least", "at-most"]),
+    guard let fields = reader.fields(.condition),
       let facts = fields.required("facts"),
       let name = facts.text(), let table = table(name, facts),
       let columnReader = fields.required("column"),

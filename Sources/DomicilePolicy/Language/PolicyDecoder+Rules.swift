@@ -8,12 +8,7 @@ extension PolicyDecoder {
   }
 
   func rule(_ reader: YAMLReader, declared: Declared) -> Rule? {
-    guard
-      let fields = reader.fields([
-        "name", "residents", "classes", "store", "copy", "process", "prefer", "unless", "when",
-        "from", "until", "reason", "source", "review", "unverified",
-      ])
-    else { return nil }
+    guard let fields = reader.fields(.rule) else { return nil }
     let name = fields.required("name")?.name("a rule")
     let reason = fields.required("reason")?.text()
     let residents = geography.jurisdictions(
@@ -33,7 +28,7 @@ extension PolicyDecoder {
       reader.problem("a rule needs “store”, “copy”, “process” or “prefer”")
     }
     let unless = fields["unless"].flatMap { unless in
-      unless.fields(["attribute"]).flatMap {
+      unless.fields(.unless).flatMap {
         $0.required("attribute")
       }.flatMap { $0.known("attribute", among: declared.attributes) }
     }
@@ -61,8 +56,9 @@ extension PolicyDecoder {
         words.append(entry.quietText)
         continue
       }
-      let conditions = (allowsCertified ? ["certified"] : []) + ["except", "from", "until"]
-      guard let fields = entry.fields(["countries"] + conditions),
+      let term = allowsCertified ? LanguageMapping.storeTerm : .placeTerm
+      let conditions = term.keys.filter { $0 != "countries" }
+      guard let fields = entry.fields(term),
         let list = fields.required("countries")?.nonEmptyList("countries")
       else { continue }
       if conditions.allSatisfy({ fields[$0] == nil }) {

@@ -6,11 +6,6 @@ struct PolicyDecoder {
   let table: (_ name: String, _ at: YAMLReader) -> FactTable?
   let log: ProblemLog
 
-  /// The keys that an included file may have; `policy.yaml` has some more.
-  private static let includable = [
-    "include", "groups", "assume", "exclude", "attributes", "classes", "rules",
-  ]
-
   /// The file with everything that it includes, in the order of inclusion.
   struct Documents {
     fileprivate var all: [YAMLReader.Fields] = []
@@ -24,7 +19,7 @@ struct PolicyDecoder {
     _ text: String, log: ProblemLog, include: (_ path: String, _ at: YAMLReader) -> String?
   ) -> Documents? {
     guard let root = YAMLReader.document(file: file, text: text, log: log),
-      let fields = root.fields(["policy", "otherwise"] + includable)
+      let fields = root.fields(.policy)
     else { return nil }
     var documents = Documents(all: [fields])
     var seen: Set<String> = []
@@ -43,7 +38,7 @@ struct PolicyDecoder {
         }
         guard let text = include(path, entry),
           let document = YAMLReader.document(file: path, text: text, log: log),
-          let fields = document.fields(includable)
+          let fields = document.fields(.included)
         else { continue }
         documents.all.append(fields)
         read(fields["include"])
@@ -94,7 +89,7 @@ struct PolicyDecoder {
     unique(
       [("otherwise", otherwise?.line ?? fields.owner.line)]
         + exclusions.map { ($0.name, $0.line) } + rules.map { ($0.name, $0.line) })
-    let defaults = otherwise?.fields(["store", "process"])
+    let defaults = otherwise?.fields(.otherwise)
     let store = defaults?.required("store").map { terms($0, "store") }
     let process = defaults?["process"].map { terms($0, "process", allowsCertified: false) }
     guard let name, let attributes, let classes, let otherwise, let store else { return nil }
@@ -166,7 +161,7 @@ struct PolicyDecoder {
       if classes.contains(where: { $0.name == name }) {
         nameReader.problem("the class “\(name)” stands here twice")
       }
-      guard let fields = value.fields(["collections", "retention"]) else {
+      guard let fields = value.fields(.dataClass) else {
         classes.append(DataClassDefinition(name: name, collections: []))
         continue
       }

@@ -1,7 +1,5 @@
 /// Reads the `retention` of a data class, logging every problem it meets.
 struct RetentionDecoder {
-  private static let keys = ["default", "longest", "shortest"]
-
   /// Nil if the class has none, or one that cannot be read.
   static func decode(_ reader: YAMLReader?, dataClass: String) -> Retention? {
     guard let reader else { return nil }
@@ -9,7 +7,7 @@ struct RetentionDecoder {
       reader.problem("the class “directory” is the directory's own and takes no “retention”")
       return nil
     }
-    guard let fields = reader.fields(keys) else { return nil }
+    guard let fields = reader.fields(.retention) else { return nil }
     if reader.isEmptyMapping {
       reader.problem("“retention” needs at least one of “default”, “longest” and “shortest”")
     }

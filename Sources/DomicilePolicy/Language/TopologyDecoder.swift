@@ -8,7 +8,7 @@ struct TopologyDecoder {
 
   func decode(_ text: String) -> RegionTopology? {
     guard let root = YAMLReader.document(file: Self.file, text: text, log: log),
-      let fields = root.fields(["topology", "directory", "operators", "regions"])
+      let fields = root.fields(.topology)
     else { return nil }
     let name = fields.required("topology")?.name("a topology")
     let operators = fields.required("operators").map(operators)
@@ -50,7 +50,7 @@ struct TopologyDecoder {
     var operators: [String: RegionOperator] = [:]
     for (nameReader, value) in reader.entries() ?? [] {
       guard let name = nameReader.name("an operator") else { continue }
-      let fields = value.fields(["jurisdictions", "certifications"])
+      let fields = value.fields(.regionOperator)
       let list = fields?.required("jurisdictions")?.nonEmptyList("jurisdictions") ?? []
       let jurisdictions = list.reduce(into: IndexSet256()) {
         $0.formUnion(geography.jurisdiction($1))
@@ -67,7 +67,7 @@ struct TopologyDecoder {
     shards: inout [ShardDefinition]
   ) -> Region? {
     guard let name = nameReader.name("a region"),
-      let fields = value.fields(["country", "operator", "cloud", "shards"])
+      let fields = value.fields(.region)
     else { return nil }
     let country = fields.required("country").flatMap(geography.country).map {
       geography.countries[$0]
@@ -101,7 +101,7 @@ struct TopologyDecoder {
   private func definition(
     _ nameReader: YAMLReader, _ value: YAMLReader, region: String
   ) -> ShardDefinition? {
-    guard let name = nameReader.name("a shard"), let fields = value.fields(["accepts"]) else {
+    guard let name = nameReader.name("a shard"), let fields = value.fields(.shard) else {
       return nil
     }
     guard let accepts = fields["accepts"]?.nonEmptyList("accepts") else {

@@ -165,9 +165,10 @@ struct YAMLReader {
     return mapping.map { (reader($0.key), reader($0.value)) }
   }
 
-  /// The values of a mapping by key, of which only `keys` may occur.
-  func fields(_ keys: [String]) -> Fields? {
+  /// The values of a mapping by key, of which only those of the language may occur.
+  func fields(_ mapping: LanguageMapping) -> Fields? {
     guard let entries = entries() else { return nil }
+    let keys = mapping.keys
     var fields = Fields(owner: self)
     for (name, value) in entries {
       guard let key = name.text() else { continue }
