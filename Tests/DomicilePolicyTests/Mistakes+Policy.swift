@@ -135,6 +135,20 @@ extension Mistake {
         policy.yaml:6:14: the key “source” is missing
         """),
     .inPolicy(
+      "an exception with a wrong key, and one that ends before it begins",
+      "    missing: exclude\n",
+      becomes: """
+            missing: exclude
+            except:
+              - {country: RU, untl: 2026-01-01, reason: a, source: b}
+              - {country: RU, from: 2026-01-02, until: 2026-01-01, reason: a, source: b}
+
+        """,
+      says: """
+        policy.yaml:7:23: unknown key “untl”; did you mean “until”?
+        policy.yaml:8:48: “until” (2026-01-01) is before “from” (2026-01-02)
+        """),
+    .inPolicy(
       "an exception for a group",
       "    missing: exclude\n",
       becomes: "    missing: exclude\n    except: [{country: EEA, reason: a, source: b}]\n",

@@ -23,7 +23,15 @@ struct NaivePolicy {
 
   struct Exclusion {
     var name: String
+    /// Those that are named, or that the facts point to.
     var countries: Set<String>
+    var exceptions: [Exception] = []
+    var period = Period()
+  }
+
+  /// One country that an exclusion lets off.
+  struct Exception {
+    var country: String
     var period = Period()
   }
 
@@ -143,8 +151,18 @@ struct NaivePolicy {
       if let copy = rule.copy { copies.append(.copy(name: rule.name, today(copy))) }
     }
     if stores.isEmpty { stores = [.store(name: "otherwise", today(otherwise))] }
-    return stores + copies
-      + exclusions.filter { $0.period.holds(on: day) }.map(Constraint.exclusion)
+    return stores + copies + exclusionsToday.map(Constraint.exclusion)
+  }
+
+  /// The exclusions that hold, without the countries that they let off.
+  private var exclusionsToday: [Exclusion] {
+    exclusions.filter { $0.period.holds(on: day) }.map { exclusion in
+      var exclusion = exclusion
+      for exception in exclusion.exceptions where exception.period.holds(on: day) {
+        exclusion.countries.remove(exception.country)
+      }
+      return exclusion
+    }
   }
 
   private func matches(_ rule: Rule, _ user: User, _ dataClass: String) -> Bool {
@@ -168,9 +186,7 @@ struct NaivePolicy {
     if !isRestricted, let otherwiseProcess {
       allowed.formIntersection(today(otherwiseProcess).flatMap(\.countries))
     }
-    for exclusion in exclusions where exclusion.period.holds(on: day) {
-      allowed.subtract(exclusion.countries)
-    }
+    for exclusion in exclusionsToday { allowed.subtract(exclusion.countries) }
     return allowed
   }
 
@@ -218,19 +234,17 @@ struct NaivePolicy {
   /// not know is as `missing` says.
   static func excluded(
     facts: [String: String], sovereigns: [String: String], is wanted: Set<String>,
-    missing isExcluded: Bool, except: Set<String>
+    missing isExcluded: Bool
   ) -> Set<String> {
-    excluded(
-      facts: facts, sovereigns: sovereigns, where: wanted.contains, missing: isExcluded,
-      except: except)
+    excluded(facts: facts, sovereigns: sovereigns, where: wanted.contains, missing: isExcluded)
   }
 
   static func excluded(
     facts: [String: String], sovereigns: [String: String], where isWanted: (String) -> Bool,
-    missing isExcluded: Bool, except: Set<String>
+    missing isExcluded: Bool
   ) -> Set<String> {
     var excluded: Set<String> = []
-    for (country, sovereign) in sovereigns where !except.contains(country) {
+    for (country, sovereign) in sovereigns {
       if let fact = facts[country] ?? facts[sovereign] {
         if isWanted(fact) { excluded.insert(country) }
       } else if isExcluded {

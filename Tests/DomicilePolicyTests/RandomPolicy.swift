@@ -3,18 +3,18 @@ import DomicileTesting
 
 /// A small policy drawn from a seed, once as the naive model and once as the texts of a regions folder.
 struct RandomPolicy {
-  private(set) var naive = NaivePolicy()
+  var naive = NaivePolicy()
   private(set) var texts: [String: String] = [:]
 
-  private var random: SeededRandom
-  private var countries: [String] = []
+  var random: SeededRandom
+  var countries: [String] = []
   /// What each word stands for that may name a jurisdiction.
-  private var meanings: [(word: String, countries: Set<String>)] = []
-  private var sovereigns: [String: String] = [:]
-  private var facts: [String: String] = [:]
-  private var scores: [String: String] = [:]
-  private var hasScores = false
-  private let certifications = ["DPF", "SEAL"]
+  var meanings: [(word: String, countries: Set<String>)] = []
+  var sovereigns: [String: String] = [:]
+  var facts: [String: String] = [:]
+  var scores: [String: String] = [:]
+  var hasScores = false
+  let certifications = ["DPF", "SEAL"]
 
   /// Days next to each other, so that first and last days are met.
   private static let days = ["2025-12-31", "2026-01-01", "2026-01-02", "2028-02-29", "2028-03-01"]
@@ -33,17 +33,17 @@ struct RandomPolicy {
 
   // MARK: Drawing
 
-  private mutating func number(_ range: ClosedRange<Int>) -> Int {
+  mutating func number(_ range: ClosedRange<Int>) -> Int {
     Int.random(in: range, using: &random)
   }
 
-  private mutating func happens(_ percent: Int) -> Bool { number(1...100) <= percent }
+  mutating func happens(_ percent: Int) -> Bool { number(1...100) <= percent }
 
-  private mutating func some<T>(of all: [T], atLeast least: Int, atMost most: Int) -> [T] {
+  mutating func some<T>(of all: [T], atLeast least: Int, atMost most: Int) -> [T] {
     Array(all.shuffled(using: &random).prefix(number(least...most)))
   }
 
-  private mutating func jurisdictions(atMost most: Int) -> (words: String, countries: Set<String>) {
+  mutating func jurisdictions(atMost most: Int) -> (words: String, countries: Set<String>) {
     let chosen = some(of: meanings, atLeast: 1, atMost: most)
     return (
       "[\(chosen.map(\.word).joined(separator: ", "))]",
@@ -97,7 +97,7 @@ struct RandomPolicy {
   }
 
   /// Perhaps a first and a last day, as keys with their commas, and what they mean.
-  private mutating func drawPeriod(_ percent: Int) -> (text: String, period: NaivePolicy.Period) {
+  mutating func drawPeriod(_ percent: Int) -> (text: String, period: NaivePolicy.Period) {
     guard happens(percent) else { return ("", NaivePolicy.Period()) }
     let days = some(of: Self.days, atLeast: 2, atMost: 2).sorted()
     let period =
@@ -110,7 +110,7 @@ struct RandomPolicy {
     return (words.compactMap(\.self).joined(separator: ", "), period)
   }
 
-  private func lines(_ period: (text: String, period: NaivePolicy.Period)) -> String {
+  func lines(_ period: (text: String, period: NaivePolicy.Period)) -> String {
     period.text.split(separator: ", ").map { "    \($0)\n" }.joined()
   }
 
@@ -134,17 +134,19 @@ struct RandomPolicy {
     for name in naive.classes {
       yaml += "  \(name): \(name == "directory" ? "{}" : "{collections: [\(name)-1]}")\n"
     }
-    let exclusions = number(0...3)
-    if exclusions > 0 { yaml += "exclude:\n" }
-    for index in 0..<exclusions { yaml += drawExclusion("exclusion-\(index)") }
-    let rules = number(0...4)
-    let own = happens(20) ? number(0...rules) : rules
-    if own > 0 { yaml += "rules:\n" }
-    for index in 0..<own { yaml += drawRule("rule-\(index)") }
-    if own < rules {
+    let exclusions = (0..<number(0...3)).map { drawExclusion("exclusion-\($0)") }
+    let rules = (0..<number(0...4)).map { drawRule("rule-\($0)") }
+    let includes = happens(20)
+    let ownExclusions = includes ? number(0...exclusions.count) : exclusions.count
+    let ownRules = includes ? number(0...rules.count) : rules.count
+    yaml += list("exclude", exclusions.prefix(ownExclusions))
+    yaml += list("rules", rules.prefix(ownRules))
+    let included =
+      list("exclude", exclusions.dropFirst(ownExclusions))
+      + list("rules", rules.dropFirst(ownRules))
+    if !included.isEmpty {
       yaml += "include: rules/more.yaml\n"
-      texts["rules/more.yaml"] =
-        "rules:\n" + (own..<rules).map { drawRule("rule-\($0)") }.joined()
+      texts["rules/more.yaml"] = included
     }
     let (words, entries) = drawStore()
     naive.otherwise = entries
@@ -157,136 +159,9 @@ struct RandomPolicy {
     texts["policy.yaml"] = yaml + "otherwise: {store: \(words)\(process)}\n"
   }
 
-  /// Groups of the policy's own, each perhaps with the one that comes after it in the file.
-  private mutating func drawGroups() -> String {
-    var lines: [String] = []
-    for index in (0..<number(0...2)).reversed() {
-      let members = jurisdictions(atMost: 2)
-      lines.insert("  OWN-\(index): \(members.words)\n", at: 0)
-      meanings.append(("OWN-\(index)", members.countries))
-    }
-    return lines.isEmpty ? "" : "groups:\n\(lines.joined())"
-  }
-
-  private mutating func drawExclusion(_ name: String) -> String {
-    var yaml = "  - name: \(name)\n    reason: because\n"
-    var except: [String] = []
-    if happens(30) {
-      except = some(of: countries, atLeast: 1, atMost: 2)
-      let list = except.map { "{country: \($0), reason: r, source: s}" }.joined(separator: ", ")
-      yaml += "    except: [\(list)]\n"
-    }
-    let period = drawPeriod(30)
-    yaml += lines(period)
-    var excluded: Set<String>
-    if hasScores, happens(30) {
-      let allowsMissing = happens(50)
-      let (least, most) = (number(-2...4), number(4...9))
-      let bounds = happens(50) ? (-100, most) : happens(50) ? (least, 100) : (least, most)
-      excluded = NaivePolicy.excluded(
-        facts: scores, sovereigns: sovereigns,
-        where: { (Double(bounds.0)...Double(bounds.1)).contains(Double($0) ?? 0) },
-        missing: !allowsMissing, except: Set(except))
-      let words = [
-        bounds.0 == -100 ? nil : "at-least: \(bounds.0)",
-        bounds.1 == 100 ? nil : "at-most: \(bounds.1)",
-      ].compactMap(\.self).joined(separator: ", ")
-      yaml += "    where: {facts: index, rows: {year: 2026}, column: score, \(words)}\n"
-      if allowsMissing { yaml += "    missing: allow\n" }
-    } else if happens(50) {
-      let listed = some(of: countries, atLeast: 1, atMost: 2)
-      excluded = Set(listed).subtracting(except)
-      yaml += "    countries: [\(listed.joined(separator: ", "))]\n"
-    } else {
-      let allowsMissing = happens(60)
-      excluded = NaivePolicy.excluded(
-        facts: facts, sovereigns: sovereigns, is: ["bad"], missing: !allowsMissing,
-        except: Set(except))
-      yaml += "    where: {facts: evidence, column: verdict, is: bad}\n"
-      // Without the word, what is missing is excluded.
-      if allowsMissing { yaml += "    missing: allow\n" }
-    }
-    naive.exclusions.append(
-      NaivePolicy.Exclusion(name: name, countries: excluded, period: period.period))
-    return yaml
-  }
-
-  private mutating func drawRule(_ name: String) -> String {
-    let residents = jurisdictions(atMost: 3)
-    var rule = NaivePolicy.Rule(name: name, residents: residents.countries)
-    var yaml = "  - name: \(name)\n    reason: because\n    residents: \(residents.words)\n"
-    if happens(30) {
-      let classes = some(of: naive.classes, atLeast: 1, atMost: 2)
-      rule.classes = Set(classes)
-      yaml += "    classes: [\(classes.joined(separator: ", "))]\n"
-    }
-    if happens(40), let attribute = naive.attributes.randomElement(using: &random) {
-      rule.unless = attribute
-      yaml += "    unless: {attribute: \(attribute)}\n"
-    }
-    if !naive.assumptions.isEmpty, happens(30) {
-      rule.when = some(of: naive.assumptions.keys.sorted(), atLeast: 1, atMost: 2)
-      yaml += "    when: [\(rule.when.joined(separator: ", "))]\n"
-    }
-    let period = drawPeriod(30)
-    rule.period = period.period
-    yaml += lines(period)
-    if happens(80) {
-      let (words, entries) = drawStore()
-      rule.store = entries
-      yaml += "    store: \(words)\n"
-    }
-    if happens(25) {
-      let (words, entries) = drawStore(isCertifiable: false)
-      rule.copy = entries
-      yaml += "    copy: \(words)\n"
-    }
-    if happens(25) {
-      let (words, entries) = drawStore(isCertifiable: false)
-      rule.process = entries
-      yaml += "    process: \(words)\n"
-    }
-    if rule.store == nil && rule.copy == nil && rule.process == nil || happens(20) {
-      yaml += "    prefer: \(jurisdictions(atMost: 2).words)\n"
-    }
-    naive.rules.append(rule)
-    return yaml
-  }
-
-  private mutating func drawStore(
-    isCertifiable: Bool = true
-  ) -> (words: String, entries: [NaivePolicy.Entry]) {
-    var words: [String] = []
-    var entries: [NaivePolicy.Entry] = []
-    for chosen in some(of: meanings, atLeast: 1, atMost: 4) {
-      var entry = NaivePolicy.Entry(countries: chosen.countries)
-      var conditions: [String] = []
-      if isCertifiable, happens(25) {
-        let certified = certifications[number(0...1)]
-        entry.certified = certified
-        conditions.append("certified: \(certified)")
-      }
-      let period = drawPeriod(20)
-      if !period.text.isEmpty {
-        entry.period = period.period
-        conditions.append(period.text)
-      }
-      if happens(10) {
-        let except = countries[number(0...countries.count - 1)]
-        entry.countries.remove(except)
-        conditions.append("except: \(except)")
-      }
-      words.append(
-        conditions.isEmpty
-          ? chosen.word
-          : "{countries: \(chosen.word), \(conditions.joined(separator: ", "))}")
-      entries.append(entry)
-    }
-    if happens(25) {
-      words.append("anywhere")
-      entries.append(NaivePolicy.Entry(countries: naive.countries))
-    }
-    return ("[\(words.joined(separator: ", "))]", entries)
+  private func list(_ key: String, _ entries: some Sequence<String>) -> String {
+    let text = entries.joined()
+    return text.isEmpty ? "" : "\(key):\n\(text)"
   }
 
   private mutating func drawTopology() {

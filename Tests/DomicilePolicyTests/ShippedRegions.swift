@@ -108,18 +108,20 @@ private struct NaiveReader {
     }
     for exclusion in law["exclude"] as? [Map] ?? [] {
       let name = exclusion["name"] as? String ?? ""
+      let exceptions = (exclusion["except"] as? [Map] ?? []).map {
+        NaivePolicy.Exception(country: $0["country"] as? String ?? "")
+      }
       naive.exclusions.append(
-        NaivePolicy.Exclusion(name: name, countries: try excluded(exclusion)))
+        NaivePolicy.Exclusion(
+          name: name, countries: try excluded(exclusion), exceptions: exceptions))
     }
     addTopology(try yaml("topology.yaml"), to: &naive)
     return naive
   }
 
   private func excluded(_ exclusion: Map) throws -> Set<String> {
-    let excepted = (exclusion["except"] as? [Map] ?? []).map { meaning($0["country"]) }
-    let except = excepted.reduce(into: Set<String>()) { $0.formUnion($1) }
     guard let condition = exclusion["where"] as? Map else {
-      return meaning(exclusion["countries"]).subtracting(except)
+      return meaning(exclusion["countries"])
     }
     let column = condition["column"] as? String ?? ""
     var facts: [String: String] = [:]
@@ -128,7 +130,7 @@ private struct NaiveReader {
     }
     return NaivePolicy.excluded(
       facts: facts, sovereigns: sovereigns, is: Set(words(condition["is"])),
-      missing: exclusion["missing"] as? String != "allow", except: except)
+      missing: exclusion["missing"] as? String != "allow")
   }
 
   private func addTopology(_ topology: Map, to naive: inout NaivePolicy) {

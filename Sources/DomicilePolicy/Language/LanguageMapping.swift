@@ -26,7 +26,7 @@ package enum LanguageMapping: String, CaseIterable, Sendable {
         "name", "where", "countries", "missing", "except", "from", "until", "reason", "source",
         "review",
       ]
-    case .exception: ["country", "reason", "source"]
+    case .exception: ["country", "from", "until", "reason", "source"]
     case .condition: ["facts", "rows", "column", "is", "at-least", "at-most"]
     case .dataClass: ["collections", "retention"]
     case .retention: ["default", "longest", "shortest"]

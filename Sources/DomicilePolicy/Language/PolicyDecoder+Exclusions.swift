@@ -14,19 +14,21 @@ extension PolicyDecoder {
     default:
       reader.problem("an exclusion needs either “where” or “countries”")
     }
-    let excepted = fields["except"]?.sequence().map(exception) ?? []
-    for exception in excepted { countries = countries.subtracting(exception) }
+    let exceptions = fields["except"]?.sequence().compactMap(exception) ?? []
     guard let name, let reason else { return nil }
     return Exclusion(
-      name: name, line: reader.line, countries: countries, period: period(fields), reason: reason,
-      source: fields["source"]?.text(), review: fields["review"]?.day())
+      name: name, line: reader.line, listed: countries, exceptions: exceptions,
+      period: period(fields), reason: reason, source: fields["source"]?.text(),
+      review: fields["review"]?.day())
   }
 
-  private func exception(_ reader: YAMLReader) -> IndexSet256 {
-    guard let fields = reader.fields(.exception) else { return IndexSet256() }
+  private func exception(_ reader: YAMLReader) -> Exclusion.Exception? {
+    guard let fields = reader.fields(.exception) else { return nil }
     for key in ["reason", "source"] { _ = fields.required(key)?.text() }
-    let country = fields.required("country").flatMap(geography.country)
-    return IndexSet256(country.map { [$0] } ?? [])
+    let period = period(fields)
+    return fields.required("country").flatMap(geography.country).map {
+      Exclusion.Exception(country: $0, period: period)
+    }
   }
 
   /// The countries for which a table of facts says what is asked.

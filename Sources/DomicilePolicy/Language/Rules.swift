@@ -72,14 +72,25 @@ struct Rule: Sendable {
 
 /// Countries where nobody's data may be, whatever a rule says.
 struct Exclusion: Sendable {
+  /// One country is let off.
+  struct Exception: Sendable {
+    let country: Int
+    let period: PolicyPeriod
+  }
+
   let name: String
   let line: SourceLine
-  let countries: IndexSet256
+  /// Those that are named, or that the facts point to.
+  let listed: IndexSet256
+  var exceptions: [Exception]
   let period: PolicyPeriod
   let reason: String
   let source: String?
   /// The day from which the exclusion should be looked at again.
   let review: PolicyDay?
+
+  /// Those that are listed and not let off.
+  var countries: IndexSet256 { listed.subtracting(IndexSet256(exceptions.map(\.country))) }
 }
 
 /// A kind of data and the collections that hold it.
@@ -128,7 +139,11 @@ struct Rulebook: Sendable {
   /// What holds on a day, of this deployment.
   func holding(on day: PolicyDay) -> Rulebook {
     var result = self
-    result.exclusions = exclusions.filter { $0.period.contains(day) }
+    result.exclusions = exclusions.filter { $0.period.contains(day) }.map { exclusion in
+      var exclusion = exclusion
+      exclusion.exceptions.removeAll { !$0.period.contains(day) }
+      return exclusion
+    }
     result.rules = rules.filter { rule in
       rule.period.contains(day) && concerns(rule)
     }.map { rule in
@@ -148,7 +163,10 @@ struct Rulebook: Sendable {
     let terms =
       (rules.flatMap { [$0.store, $0.copy, $0.process] } + [otherwise, otherwiseProcess])
       .compactMap(\.self).flatMap(\.terms)
-    let periods = rules.map(\.period) + exclusions.map(\.period) + terms.map(\.period)
+    let exceptions = exclusions.flatMap(\.exceptions)
+    let periods =
+      rules.map(\.period) + exclusions.map(\.period) + exceptions.map(\.period)
+      + terms.map(\.period)
     return Set(periods.flatMap(\.changes)).sorted()
   }
 }

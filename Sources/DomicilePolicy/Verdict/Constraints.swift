@@ -65,8 +65,9 @@ struct Constraints: Sendable {
     regionJurisdictions = jurisdictions
     regionCountries = countries
     exclusions = rulebook.exclusions.map { exclusion in
-      permitted(geography.all.subtracting(exclusion.countries)) { region in
-        !jurisdictions[region].contains(where: exclusion.countries.contains)
+      let excluded = exclusion.countries
+      return permitted(geography.all.subtracting(excluded)) { region in
+        !jurisdictions[region].contains(where: excluded.contains)
       }
     }
     rules = rulebook.rules.map { rule in
