@@ -47,7 +47,8 @@ func revealing(_ text: String) -> String {
 }
 
 extension Unicode.Scalar {
-  fileprivate var isInvisible: Bool {
+  /// Whether it leaves no mark on paper.
+  var isInvisible: Bool {
     properties.isWhitespace || properties.isDefaultIgnorableCodePoint
       || [.control, .format].contains(properties.generalCategory)
   }

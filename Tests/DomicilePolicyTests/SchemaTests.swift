@@ -151,6 +151,8 @@ import Testing
     for (path, schema) in Self.shippedFiles {
       texts.append(("shipped \(path)", "\(schema).schema.json", try shipped(path)))
     }
+    let printed = try ShippedRegions.policy().canonicalText
+    texts.append(("printed policy", "policy.schema.json", printed))
     let small = SmallPolicy()
     texts.append(("small policy", "policy.schema.json", small.policy))
     texts.append(("small topology", "topology.schema.json", small.topology))

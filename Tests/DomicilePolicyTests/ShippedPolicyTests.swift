@@ -56,13 +56,8 @@ import Testing
   func `a narrower list can be included instead`(
     name: String, count: Int, publishers: Int
   ) throws {
-    var texts = try RegionFiles(folder: ShippedRegions.folder).texts
-    let text = try #require(texts["policy.yaml"])
-    let start = try #require(text.range(of: "\nexclude:\n")).lowerBound
-    let end = try #require(text.range(of: "\nattributes:\n")).lowerBound
-    texts["policy.yaml"] = text.replacingCharacters(
-      in: start..<end, with: "\ninclude: rules/exclude-\(name).yaml\n")
-    let narrower = try ResidencyPolicy(files: RegionFiles(texts: texts))
+    let narrower = try ResidencyPolicy(
+      files: RegionFiles(texts: ShippedRegions.texts(excluding: name)))
     let evidence = try ShippedRegions.table("exclusion-evidence")
     let flagged = evidence.filter { Int($0["publishers_flagging"] ?? "") ?? 0 >= publishers }
     #expect(narrower.excludedCountries.map(\.description) == flagged.compactMap { $0["code"] })

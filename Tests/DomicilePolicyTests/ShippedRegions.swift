@@ -1,6 +1,7 @@
 import DomicilePolicy
 import DomicileTesting
 import Foundation
+import Testing
 import Yams
 
 /// The repository's `regions` folder.
@@ -20,6 +21,17 @@ enum ShippedRegions {
   /// The words of a list, or of what stands for a list of one.
   static func words(_ value: Any?) -> [String] {
     value as? [String] ?? (value as? String).map { [$0] } ?? []
+  }
+
+  /// Its texts with one of the narrower lists of `rules/` instead of the exclusion.
+  static func texts(excluding list: String) throws -> [String: String] {
+    var texts = try RegionFiles(folder: folder).texts
+    let text = try #require(texts["policy.yaml"])
+    let start = try #require(text.range(of: "\nexclude:\n")).lowerBound
+    let end = try #require(text.range(of: "\nattributes:\n")).lowerBound
+    texts["policy.yaml"] = text.replacingCharacters(
+      in: start..<end, with: "\ninclude: rules/exclude-\(list).yaml\n")
+    return texts
   }
 
   // MARK: As the naive evaluator reads it

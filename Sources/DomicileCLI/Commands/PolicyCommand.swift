@@ -4,11 +4,11 @@ import Foundation
 
 struct PolicyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "Check, test, compare, explain and apply the policy.",
+    commandName: "policy", abstract: "Check, test, compare, explain, print and apply the policy.",
     subcommands: [
       PolicyCheckCommand.self, PolicyTestCommand.self, PolicyExplainCommand.self,
       PolicyDiffCommand.self, PolicyCoverageCommand.self,
-      PolicyApplyCommand.self,
+      PolicyPrintCommand.self, PolicyApplyCommand.self,
     ])
 }
 

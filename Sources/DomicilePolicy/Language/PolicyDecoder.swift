@@ -8,10 +8,10 @@ struct PolicyDecoder {
 
   /// The file with everything that it includes, in the order of inclusion.
   struct Documents {
-    fileprivate var all: [YAMLReader.Fields] = []
+    fileprivate(set) var all: [YAMLReader.Fields] = []
 
     /// The values of a key, one for each file that has it.
-    fileprivate func values(_ key: String) -> [YAMLReader] { all.compactMap { $0[key] } }
+    func values(_ key: String) -> [YAMLReader] { all.compactMap { $0[key] } }
   }
 
   /// Reads the file and what it includes, by asking for the text of each path below the regions folder.
