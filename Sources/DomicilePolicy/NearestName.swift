@@ -5,12 +5,15 @@ func suggestion(for word: String, among candidates: some Sequence<String>) -> St
   if let same = known.first(where: { $0.lowercased() == lowered }) {
     return "did you mean “\(same)”?"
   }
-  let limit = max(1, word.count / 3)
+  // No name has more than 63 letters; what is much longer is none that was misspelt.
+  let limit = word.utf8.count > 256 ? 0 : max(1, word.count / 3)
   let nearest =
-    known
-    .map { (name: $0, distance: editDistance(lowered, $0.lowercased())) }
-    .filter { $0.distance <= limit }
-    .min { $0.distance < $1.distance }
+    limit == 0
+    ? nil
+    : known
+      .map { (name: $0, distance: editDistance(lowered, $0.lowercased())) }
+      .filter { $0.distance <= limit }
+      .min { $0.distance < $1.distance }
   if let nearest { return "did you mean “\(nearest.name)”?" }
   if known.isEmpty { return "none is known" }
   if known.count <= 12 { return "known: \(known.joined(separator: ", "))" }
@@ -30,7 +33,7 @@ func isNearly(_ left: String, _ right: String) -> Bool {
   let shorter = min(first.count, second.count)
   return first == second
     || shorter >= 4 && (first.hasPrefix(second) || second.hasPrefix(first))
-    || shorter >= 5 && editDistance(first, second) == 1
+    || shorter >= 5 && abs(first.count - second.count) <= 1 && editDistance(first, second) == 1
 }
 
 /// The characters that leave a mark on paper: no white space, control or format characters.
@@ -54,18 +57,24 @@ extension Unicode.Scalar {
   }
 }
 
-/// The Levenshtein distance (Levenshtein 1966): insertions, deletions and substitutions cost 1 each.
+/// The distance of two words (optimal string alignment, after Damerau 1964): insertions, deletions, substitutions, and
+/// exchanges of neighbours cost 1 each.
 func editDistance(_ left: String, _ right: String) -> Int {
-  let right = Array(right)
+  let (left, right) = (Array(left), Array(right))
+  var previous: [Int] = []
   var row = Array(0...right.count)
-  for (index, character) in left.enumerated() {
-    var diagonal = row[0]
-    row[0] = index + 1
+  for index in left.indices {
+    var next = [index + 1]
+    next.reserveCapacity(row.count)
     for column in right.indices {
-      let substituted = diagonal + (character == right[column] ? 0 : 1)
-      diagonal = row[column + 1]
-      row[column + 1] = min(substituted, diagonal + 1, row[column] + 1)
+      let substituted = row[column] + (left[index] == right[column] ? 0 : 1)
+      var distance = min(substituted, row[column + 1] + 1, next[column] + 1)
+      if index > 0, column > 0, left[index] == right[column - 1], left[index - 1] == right[column] {
+        distance = min(distance, previous[column - 1] + 1)
+      }
+      next.append(distance)
     }
+    (previous, row) = (row, next)
   }
   return row[right.count]
 }

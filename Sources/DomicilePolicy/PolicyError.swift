@@ -49,7 +49,11 @@ public struct PolicyError: Error, Sendable, CustomStringConvertible {
   static func invalid(
     _ problems: [PolicyProblem], _ what: String = "The policy is not valid"
   ) -> PolicyError {
-    let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
+    let most = ProblemLog.problemsMax
+    let count =
+      problems.count > most
+      ? "more than \(most) problems"
+      : problems.count == 1 ? "1 problem" : "\(problems.count) problems"
     return PolicyError(code: .invalid, message: "\(what): \(count).", problems: problems)
   }
 }
@@ -57,8 +61,28 @@ public struct PolicyError: Error, Sendable, CustomStringConvertible {
 /// Collects problems while a file is read, so that one check reports them all.
 final class ProblemLog {
   private(set) var problems: [PolicyProblem] = []
+  private var known: Set<PolicyProblem> = []
+
+  /// More than anybody mends at once.
+  static let problemsMax = 500
+  /// What is longer is cut in the middle: the end says what would be right.
+  private static let messageMax = 2_000
+
+  var isFull: Bool { problems.count > Self.problemsMax }
 
   func add(_ problem: PolicyProblem) {
-    if !problems.contains(problem) { problems.append(problem) }
+    guard !isFull, known.insert(problem).inserted else { return }
+    if problems.count == Self.problemsMax {
+      problems.append(
+        PolicyProblem(
+          file: problem.file, message: "there are more problems; mend those above first"))
+      return
+    }
+    var problem = problem
+    if problem.message.unicodeScalars.count > Self.messageMax {
+      let half = Self.messageMax / 2
+      problem.message = "\(problem.message.prefix(half))…\(problem.message.suffix(half))"
+    }
+    problems.append(problem)
   }
 }

@@ -90,17 +90,64 @@ import Testing
 
   @Test func `bytes that are no text are unreadable`() throws {
     let folder = try Folder()
+    try folder.write(Data([0x70, 0xC0, 0x80]), to: "policy.yaml")
+    #expect(folder.message() == "“policy.yaml” of the regions folder is not UTF-8 text.")
+    try folder.write(Data("policy: small\0".utf8), to: "policy.yaml")
+    #expect(folder.message() == "“policy.yaml” of the regions folder holds a NUL byte.")
+    try folder.write(Data(), to: "policy.yaml")
     try folder.write(Data([0x70, 0xFF]), to: "facts/groups.csv")
     #expect(folder.message() == "“facts/groups.csv” of the regions folder is not UTF-8 text.")
     try folder.write(Data("group\0,code".utf8), to: "facts/groups.csv")
     #expect(folder.message() == "“facts/groups.csv” of the regions folder holds a NUL byte.")
   }
 
-  @Test func `a file that is too large is not read`() throws {
+  @Test(arguments: [RegionFiles.bytesMax + 1, 100 << 20])
+  func `a file that is too large is not read`(bytes: Int) throws {
     let folder = try Folder()
-    try folder.write(Data(count: RegionFiles.bytesMax + 1), to: "topology.yaml")
+    try folder.write(Data(), to: "topology.yaml")
+    let file = try FileHandle(forWritingTo: folder.url.appending(path: "topology.yaml"))
+    try file.truncate(atOffset: UInt64(bytes))
+    try file.close()
     #expect(
       folder.message()
-        == "“topology.yaml” of the regions folder has 16777217 bytes; at most 16777216 are read.")
+        == "“topology.yaml” of the regions folder has \(bytes) bytes; at most 16777216 are read.")
+  }
+
+  @Test func `files that are too large together are not read`() throws {
+    let folder = try Folder()
+    for name in ["a", "b", "c"] {
+      try folder.write(
+        Data(repeating: UInt8(ascii: "#"), count: 6 << 20), to: "rules/\(name).yaml")
+    }
+    #expect(
+      folder.message() == """
+        The files of the regions folder have more than 16777216 bytes together, which is the most \
+        that is read; take out what the policy does not use.
+        """)
+  }
+
+  @Test(arguments: ["policy.yaml", "facts/groups.csv", "rules/more.yaml"])
+  func `a link in the place of a file is unreadable`(path: String) throws {
+    let folder = try Folder()
+    let elsewhere = try Folder()
+    try elsewhere.write(Data("rules: []".utf8), to: "rules/more.yaml")
+    try folder.write(Data(), to: "rules/other.yaml")
+    try? folder.remove(path)
+    try FileManager.default.createSymbolicLink(
+      at: folder.url.appending(path: path), withDestinationURL: elsewhere.url.appending(path: path))
+    #expect(folder.message() == "“\(path)” of the regions folder is not a regular file.")
+  }
+
+  @Test(arguments: ["facts", "rules"])
+  func `a link in the place of a folder is unreadable`(name: String) throws {
+    let folder = try Folder()
+    let elsewhere = try Folder()
+    try elsewhere.write(Data("rules: []".utf8), to: "rules/more.yaml")
+    try? folder.remove(name)
+    try FileManager.default.createSymbolicLink(
+      at: folder.url.appending(path: name), withDestinationURL: elsewhere.url.appending(path: name))
+    #expect(
+      folder.message()
+        == "“\(name)” of the regions folder is a link; put the folder itself there.")
   }
 }

@@ -35,34 +35,44 @@ public struct RegionFiles: Sendable, Equatable {
   ///   ``bytesMax`` or not UTF-8.
   public init(folder: String) throws(PolicyError) {
     var texts: [String: String] = [:]
-    for path in ["policy.yaml", "topology.yaml"] {
-      texts[path] = try Self.text(folder: folder, path: path)
+    var bytes = 0
+    func read(_ path: String) throws(PolicyError) {
+      let text = try Self.text(folder: folder, path: path)
+      texts[path] = text
+      bytes += text.utf8.count
+      guard bytes <= Self.bytesMax else {
+        throw PolicyError(
+          code: .unreadable,
+          message: "The files of the regions folder have more than \(Self.bytesMax) bytes together,"
+            + " which is the most that is read; take out what the policy does not use.")
+      }
     }
-    let facts: [String]
-    do {
-      facts = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/facts")
-    } catch {
+    for path in ["policy.yaml", "topology.yaml"] { try read(path) }
+    guard let facts = try Self.names(in: "facts", of: folder) else {
       throw PolicyError(
         code: .unreadable,
         message: "The folder “facts” of the regions folder cannot be read; it holds the tables"
           + " countries.csv and groups.csv that every policy needs.")
     }
-    for name in facts where name.hasSuffix(".csv") {
-      texts["facts/\(name)"] = try Self.text(folder: folder, path: "facts/\(name)")
-    }
+    for name in facts where name.hasSuffix(".csv") { try read("facts/\(name)") }
     // What `include` names; a policy of one file has no such folder.
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/rules")) ?? []
-    where name.hasSuffix(".yaml") {
-      texts["rules/\(name)"] = try Self.text(folder: folder, path: "rules/\(name)")
-    }
-    let bytes = texts.values.reduce(0) { $0 + $1.utf8.count }
-    guard bytes <= Self.bytesMax else {
-      throw PolicyError(
-        code: .unreadable,
-        message: "The files of the regions folder have \(bytes) bytes together; at most"
-          + " \(Self.bytesMax) are read.")
+    for name in try Self.names(in: "rules", of: folder) ?? [] where name.hasSuffix(".yaml") {
+      try read("rules/\(name)")
     }
     self.texts = texts
+  }
+
+  /// The names of a folder's files; nil if it cannot be read. A link may lead anywhere, and is refused like one in the place of a
+  /// file.
+  private static func names(in name: String, of folder: String) throws(PolicyError) -> [String]? {
+    let path = "\(folder)/\(name)"
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    if attributes?[.type] as? FileAttributeType == .typeSymbolicLink {
+      throw PolicyError(
+        code: .unreadable,
+        message: "“\(name)” of the regions folder is a link; put the folder itself there.")
+    }
+    return try? FileManager.default.contentsOfDirectory(atPath: path)
   }
 
   /// Only the named files; what a policy does not use is no part of it.

@@ -59,8 +59,9 @@ extension PolicyDecoder {
     var known: [CountryCode: Bool] = [:]
     for row in rows {
       let code = row.fields[key]
-      func problem(_ message: String) {
-        log.add(PolicyProblem(file: table.file, line: row.line, message: message))
+      func problem(_ message: @autoclosure () -> String) {
+        if log.isFull { return }
+        log.add(PolicyProblem(file: table.file, line: row.line, message: message()))
       }
       guard let number = geography.number(ofCode: code) else {
         problem(geography.unknownCountry(code))

@@ -4,7 +4,13 @@ extension PolicyDecoder {
   struct Declared {
     let attributes: [String]?
     let classes: [String]?
-    let assumptions: [String: Bool]?
+    let assumptions: [String]?
+
+    init(attributes: [String]?, classes: [String]?, assumptions: [String: Bool]?) {
+      self.attributes = attributes
+      self.classes = classes
+      self.assumptions = assumptions?.keys.sorted()
+    }
   }
 
   func rule(_ reader: YAMLReader, declared: Declared) -> Rule? {
@@ -34,7 +40,7 @@ extension PolicyDecoder {
     }
     let assumptions =
       fields["when"]?.nonEmptyList("when").compactMap {
-        $0.known("assumption", among: declared.assumptions.map { $0.keys.sorted() })
+        $0.known("assumption", among: declared.assumptions)
       } ?? []
     guard let name, let reason else { return nil }
     return Rule(

@@ -36,6 +36,10 @@ struct PolicyDecoder {
           entry.problem("“\(path)” is included twice, or includes itself")
           continue
         }
+        guard seen.count <= Rulebook.includesMax else {
+          entry.problem("more than \(Rulebook.includesMax) files are included; put some together")
+          return
+        }
         guard let text = include(path, entry),
           let document = YAMLReader.document(file: path, text: text, log: log),
           let fields = document.fields(.included)
@@ -74,17 +78,10 @@ struct PolicyDecoder {
     let classLists = documents.values("classes")
     if classLists.isEmpty { _ = fields.required("classes") }
     let classes = classLists.isEmpty ? nil : classes(classLists)
-    let exclusions = documents.values("exclude").flatMap { $0.sequence() }.compactMap(exclusion)
-    let rules = documents.values("rules").flatMap { $0.sequence() }.compactMap {
-      rule(
-        $0,
-        declared: Declared(
-          attributes: attributes, classes: classes?.map(\.name), assumptions: assumptions))
-    }
-    for (key, count) in [("exclude", exclusions.count), ("rules", rules.count)]
-    where count > Rulebook.rulesMax {
-      fields[key]?.problem("\(count) entries; at most \(Rulebook.rulesMax) are supported")
-    }
+    let exclusions = entries(documents.values("exclude")).compactMap(exclusion)
+    let declared = Declared(
+      attributes: attributes, classes: classes?.map(\.name), assumptions: assumptions)
+    let rules = entries(documents.values("rules")).compactMap { rule($0, declared: declared) }
     let otherwise = fields.required("otherwise")
     unique(
       [("otherwise", otherwise?.line ?? fields.owner.line)]
@@ -99,6 +96,14 @@ struct PolicyDecoder {
       otherwiseProcess: process
         ?? CountryTerms(terms: [.init(countries: geography.all)], text: Geography.anywhere),
       otherwiseLine: otherwise.line)
+  }
+
+  /// The entries of lists; none, with the problem logged, if they are more than are supported.
+  private func entries(_ lists: [YAMLReader]) -> [YAMLReader] {
+    let entries = lists.flatMap { $0.sequence() }
+    guard entries.count > Rulebook.rulesMax else { return entries }
+    lists.first?.problem("\(entries.count) entries; at most \(Rulebook.rulesMax) are supported")
+    return []
   }
 
   private func unique(_ names: [(String, SourceLine)]) {
@@ -133,6 +138,7 @@ struct PolicyDecoder {
     if names.count > Rulebook.attributesMax {
       readers.first?.problem(
         "\(names.count) attributes; at most \(Rulebook.attributesMax) are supported")
+      return nil
     }
     return names.sorted()
   }
@@ -150,13 +156,25 @@ struct PolicyDecoder {
         }
       }
     }
+    if assumptions.count > Rulebook.assumptionsMax {
+      readers.first?.problem(
+        "\(assumptions.count) assumptions; at most \(Rulebook.assumptionsMax) are supported")
+      return nil
+    }
     return assumptions
   }
 
-  private func classes(_ readers: [YAMLReader]) -> [DataClassDefinition] {
+  /// Nil, with the problem logged, if they are more than are supported.
+  private func classes(_ readers: [YAMLReader]) -> [DataClassDefinition]? {
     var owners: [String: String] = [:]
     var classes: [DataClassDefinition] = []
-    for (nameReader, value) in readers.flatMap({ $0.entries() ?? [] }) {
+    let entries = readers.flatMap { $0.entries() ?? [] }
+    if entries.count > Rulebook.classesMax {
+      readers.first?.problem(
+        "\(entries.count) data classes; at most \(Rulebook.classesMax) are supported")
+      return nil
+    }
+    for (nameReader, value) in entries {
       guard let name = nameReader.name("a data class") else { continue }
       if classes.contains(where: { $0.name == name }) {
         nameReader.problem("the class “\(name)” stands here twice")
@@ -187,10 +205,6 @@ struct PolicyDecoder {
             + " add “retention: {longest: 90d}”")
       }
       classes.append(DataClassDefinition(name: name, collections: names, retention: retention))
-    }
-    if classes.count > Rulebook.classesMax {
-      readers.first?.problem(
-        "\(classes.count) data classes; at most \(Rulebook.classesMax) are supported")
     }
     if !classes.contains(where: { $0.name == Rulebook.directoryClass }) {
       readers.first?.problem(
@@ -264,6 +278,12 @@ extension Geography {
     var result = self
     var isOpen: Set<String> = []
     func resolve(_ name: String, _ value: YAMLReader) {
+      guard isOpen.count < Rulebook.groupDepthMax else {
+        value.problem(
+          "groups are within each other more than \(Rulebook.groupDepthMax) deep; name the countries"
+        )
+        return result.keep(IndexSet256(), as: name)
+      }
       isOpen.insert(name)
       var countries = IndexSet256()
       for member in value.nonEmptyList(name) {

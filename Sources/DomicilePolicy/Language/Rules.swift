@@ -130,6 +130,10 @@ struct Rulebook: Sendable {
   static let metadataClass = "metadata"
   static let attributesMax = 64
   static let classesMax = 64
+  static let assumptionsMax = 1_000
+  static let includesMax = 256
+  /// How many groups may be within each other.
+  static let groupDepthMax = 64
   /// The most rules, and the most exclusions.
   static let rulesMax = 10_000
 

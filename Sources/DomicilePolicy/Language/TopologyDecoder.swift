@@ -13,7 +13,7 @@ struct TopologyDecoder {
     let name = fields.required("topology")?.name("a topology")
     let operators = fields.required("operators").map(operators)
     var regions: [Region] = []
-    var shards: [ShardDefinition] = []
+    var shards = Shards()
     let entries = fields.required("regions")?.entries()
     for (nameReader, value) in entries ?? [] {
       guard let region = region(nameReader, value, operators: operators, shards: &shards) else {
@@ -24,8 +24,8 @@ struct TopologyDecoder {
     if regions.count > IndexSet256.capacity {
       root.problem("\(regions.count) regions; at most \(IndexSet256.capacity) are supported")
     }
-    if shards.count > RegionTopology.shardsMax {
-      root.problem("\(shards.count) shards; at most \(RegionTopology.shardsMax) are supported")
+    if shards.all.count > RegionTopology.shardsMax {
+      root.problem("\(shards.all.count) shards; at most \(RegionTopology.shardsMax) are supported")
     }
     let directory = fields.required("directory")
     let directoryRegion = directory?.text()
@@ -40,10 +40,16 @@ struct TopologyDecoder {
     guard let name, let directoryRegion else { return nil }
     return RegionTopology(
       name: name, directoryRegion: directoryRegion, regions: regions.sorted { $0.name < $1.name },
-      shards: shards.sorted { ($0.region, $0.name) < ($1.region, $1.name) },
+      shards: shards.all.sorted { ($0.region, $0.name) < ($1.region, $1.name) },
       certifications: (operators ?? [:]).values.reduce(into: []) {
         $0.formUnion($1.certifications)
       })
+  }
+
+  /// Those of all regions.
+  private struct Shards {
+    var all: [ShardDefinition] = []
+    var names: Set<String> = []
   }
 
   private func operators(_ reader: YAMLReader) -> [String: RegionOperator] {
@@ -64,7 +70,7 @@ struct TopologyDecoder {
 
   private func region(
     _ nameReader: YAMLReader, _ value: YAMLReader, operators: [String: RegionOperator]?,
-    shards: inout [ShardDefinition]
+    shards: inout Shards
   ) -> Region? {
     guard let name = nameReader.name("a region"),
       let fields = value.fields(.region)
@@ -86,10 +92,10 @@ struct TopologyDecoder {
     }
     for (shardName, shard) in declared ?? [] {
       guard let definition = definition(shardName, shard, region: name) else { continue }
-      if shards.contains(where: { $0.name == definition.name }) {
+      if !shards.names.insert(definition.name).inserted {
         shardName.problem("the shard “\(definition.name)” stands here twice")
       }
-      shards.append(definition)
+      shards.all.append(definition)
     }
     guard let country, let operatedBy else { return nil }
     let cloudPosition = fields["cloud"].flatMap { position(of: $0, country: country.code) }

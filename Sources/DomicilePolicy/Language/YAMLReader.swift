@@ -5,8 +5,6 @@ struct YAMLReader {
   let file: String
   let node: Node
   let log: ProblemLog
-  /// Nodes hold their anchors weakly; the parser keeps them alive.
-  private let parser: Parser
   /// Those that may hold a tag; see ``yamlLines``.
   private let lines: [[Unicode.Scalar]]
 
@@ -22,15 +20,16 @@ struct YAMLReader {
       return nil
     }
     do {
+      if let mark = try firstAnchor(text) {
+        fail(noAnchors, mark)
+        return nil
+      }
       // The basic resolver takes every word for text, so that “no” and “"no"” are one key.
-      let parser = try Parser(yaml: text, resolver: .basic)
-      guard let node = try parser.singleRoot() else {
+      guard let node = try Parser(yaml: text, resolver: .basic).singleRoot() else {
         fail("the file is empty", nil)
         return nil
       }
-      return YAMLReader(
-        file: file, node: node, log: log, parser: parser,
-        lines: yamlLines(text))
+      return YAMLReader(file: file, node: node, log: log, lines: yamlLines(text))
     } catch YamlError.scanner(_, let problem, let mark, _),
       YamlError.parser(_, let problem, let mark, _)
     {
@@ -45,6 +44,10 @@ struct YAMLReader {
       // The composer complains of two things only.
       fail(problem.contains("alias") ? noAnchors : "a second document begins; a file has one", mark)
     } catch YamlError.duplicatedKeysInMapping(let duplicates, let context) {
+      if duplicates.contains(where: { $0.contains(inPlaceOfStar) }) {
+        fail(noAnchors, context.mark)
+        return nil
+      }
       fail("the key “\(duplicates.joined(separator: "”, “"))” stands here twice", context.mark)
     } catch YamlError.reader(let problem, let offset, _, _) {
       let before = text.prefix(offset ?? 0)
@@ -83,6 +86,27 @@ struct YAMLReader {
     return nil
   }
 
+  /// Where the first anchor is; nil if there is none.
+  ///
+  /// By anchors and aliases a short text can stand for terabytes, and Yams looks at all of it where an alias is a key. So
+  /// the text is first read with something else in the place of what may be an alias.
+  private static func firstAnchor(_ text: String) throws -> Mark? {
+    guard text.utf8.contains(UInt8(ascii: "&")) else { return nil }
+    let parser = try Parser(yaml: text.replacing("*", with: inPlaceOfStar), resolver: .basic)
+    // Nodes hold their anchors weakly; the parser keeps them alive.
+    return try withExtendedLifetime(parser) { try parser.singleRoot().flatMap(firstAnchor) }
+  }
+
+  private static func firstAnchor(_ node: Node) -> Mark? {
+    if node.anchor != nil { return node.mark }
+    switch node {
+    case .sequence(let sequence): return sequence.lazy.compactMap(firstAnchor).first
+    case .mapping(let mapping):
+      return mapping.lazy.compactMap { firstAnchor($0.key) ?? firstAnchor($0.value) }.first
+    default: return nil
+    }
+  }
+
   /// The values of a mapping by key.
   struct Fields {
     let owner: YAMLReader
@@ -114,10 +138,12 @@ struct YAMLReader {
   /// A scalar's text, or nothing, without a word about it.
   var quietText: String { node.scalar?.string ?? "" }
 
-  func problem(_ message: String) {
+  /// The message is not made if nobody will read it: to find the nearest right word takes a while.
+  func problem(_ message: @autoclosure () -> String) {
+    if log.isFull { return }
     log.add(
       PolicyProblem(
-        file: file, line: node.mark?.line, column: node.mark?.column, message: message))
+        file: file, line: node.mark?.line, column: node.mark?.column, message: message()))
   }
 
   /// Line and column, counted from 1.
@@ -133,13 +159,8 @@ struct YAMLReader {
     return String(String.UnicodeScalarView(rest.prefix { !$0.properties.isWhitespace }))
   }
 
-  /// Anchors are refused, and with them every alias: a text that says what it means is short enough.
-  /// So are tags (`!include`, `!!str`), which promise what nothing here does.
+  /// Tags are refused (`!include`, `!!str`): they promise what nothing here does.
   private func isBeyondTheLanguage() -> Bool {
-    if node.anchor != nil {
-      problem(noAnchors)
-      return true
-    }
     let tag = node.tag.rawValue
     if writtenTag != nil || !plainTags.contains(tag) {
       let tag = writtenTag ?? tag
@@ -227,7 +248,7 @@ struct YAMLReader {
   }
 
   private func reader(_ node: Node) -> YAMLReader {
-    YAMLReader(file: file, node: node, log: log, parser: parser, lines: lines)
+    YAMLReader(file: file, node: node, log: log, lines: lines)
   }
 }
 
@@ -255,6 +276,9 @@ private func yamlLines(_ text: String) -> [[Unicode.Scalar]] {
 
 /// The tags of nodes that have none written.
 private let plainTags = Set(["str", "map", "seq"].map { "tag:yaml.org,2002:\($0)" })
+
+/// A character for private use, which no text that is meant for people has.
+private let inPlaceOfStar = "\u{E000}"
 
 private let noAnchors = "anchors and aliases (& and *) are not part of the language; write it out"
 
