@@ -2,30 +2,11 @@ import DomicilePolicy
 import DomicileTesting
 import Testing
 
-/// A group's data may be where every member's may: the intersection, whatever their order.
+/// A group's data may be where every member's may: the intersection, whatever their order. `NaiveAgreementTests` asks so of
+/// random policies.
 @Suite struct GroupVerdictTests {
-  static let policiesPerChunk: UInt64 = 2_500
-
-  @Test(arguments: 0..<4 as Range<UInt64>)
-  func `the set of a group is the intersection of its members' sets, in random policies`(
-    chunk: UInt64
-  ) async throws {
-    for seed in chunk * Self.policiesPerChunk..<(chunk + 1) * Self.policiesPerChunk {
-      await Task.yield()
-      let random = RandomPolicy(seed: seed)
-      let day = try #require(PolicyDay(random.day))
-      let compiled = try ResidencyPolicy(files: RegionFiles(texts: random.texts), on: day)
-      var draw = SeededRandom(seed: seed)
-      guard
-        let difference = try Self.difference(naive: random.naive, compiled: compiled, &draw)
-      else { continue }
-      Issue.record("seed \(seed): \(difference)")
-      return
-    }
-  }
-
   /// Draws a group, and compares what is said of it with what is said of its members.
-  private static func difference(
+  static func difference(
     naive: NaivePolicy, compiled: ResidencyPolicy, _ random: inout SeededRandom
   ) throws -> String? {
     let members = (0..<Int.random(in: 1...4, using: &random)).map { _ in

@@ -123,7 +123,7 @@ import Testing
   ) throws {
     let verdicts = try residents.map { try policy.verdict(for: $0, dataClass: dataClass) }
     let refused = verdicts.filter { $0.outcome == .unplaceable }
-    #expect(refused.map(\.residence).joined(separator: " ") == unplaceable)
+    #expect(refused.map({ $0.residence ?? "" }).joined(separator: " ") == unplaceable)
     for verdict in refused {
       #expect(verdict.conflict.last?.name == "exclusion-evidence")
       #expect(verdict.conflict.count == 2)
