@@ -100,9 +100,10 @@ final class DirectoryReader {
       """
     return try connection.rows(
       """
-      SELECT u.id, u.owner, u.alias, u.tags, u.profile, p.class, p.serial, s.name
+      SELECT u.id, u.owner, u.alias, u.tags, u.profile, p.class, p.serial, s.name,
+        p.state = 'admitting'
       FROM outbox o JOIN user u ON u.id = o.user
-        JOIN placement p ON p.user = o.user AND p.class = o.class AND p.state = 'placed'
+        JOIN placement p ON p.user = o.user AND p.class = o.class
         JOIN shard s ON s.id = p.shard
       WHERE (o.user, o.class) > (?3, ?4) \(owner == nil ? "AND ?2 IS NULL" : ofOwner)
       ORDER BY o.user, o.class LIMIT ?1
@@ -112,7 +113,7 @@ final class DirectoryReader {
         guard let owner = OwnerKey(bytes: row.blob(1)), let profile = HomeProfile(row.text(4))
         else { return .failure(unreadable(row.integer(0))) }
         let pending = PendingTags(
-          userID: row.integer(0), shard: row.text(7),
+          userID: row.integer(0), shard: row.text(7), isAdmitting: row.integer(8) != 0,
           staging: HomeStaging(
             home: HomeReference(
               owner: owner, dataClass: row.text(5), serial: row.integer(6), tags: row.integer(3)),

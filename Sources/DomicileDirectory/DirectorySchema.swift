@@ -99,6 +99,7 @@ enum DirectorySchema {
       group_id INTEGER NOT NULL REFERENCES user (id),
       profile TEXT NOT NULL,
       user INTEGER NOT NULL REFERENCES user (id),
+      author BLOB NOT NULL CHECK (length(author) = 16),
       PRIMARY KEY (group_id, profile, user)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX member_user ON member (user, group_id);

@@ -77,9 +77,10 @@ package protocol DirectoryStore: Sendable {
   /// Gives a user other tags, under a new version, and with them the groups in which the user is; notes each of their homes
   /// for ``pendingTags(of:after:limit:)``. Whether there is such a user.
   ///
-  /// - Throws: ``StorageError`` with `erasing`.
+  /// - Throws: ``StorageError`` with `erasing`, or `policyChanged` if the law, by which they were checked, is not in force.
   func changeTags(
-    of owner: OwnerKey, to profile: ResidencyProfile, by deadline: ContinuousClock.Instant
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool
 
   /// Makes a user a member of a group. Why not: `policyChanged` or `outrun` if the decision was made by what is no longer so.
@@ -87,19 +88,24 @@ package protocol DirectoryStore: Sendable {
     _ joining: GroupJoining, law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> StorageError?
 
-  /// Ends a user's membership, with a new version of the group's tags. Whether the user was a member.
+  /// Ends a user's membership, with a new version of the group's tags. Whether the user is, or ever was, a member.
   func leave(
     _ group: OwnerKey, user: OwnerKey, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool
 
-  func isMember(_ user: OwnerAlias, of group: OwnerKey) throws(StorageError) -> Bool
+  /// The name under which a member writes in a group; nil if the user is not in it.
+  func author(of user: OwnerKey, in group: OwnerKey) throws(StorageError) -> OwnerAlias?
 
-  func members(of group: OwnerKey) throws(StorageError) -> [OwnerAlias]
+  /// The names of all of a group's members, sorted.
+  func authors(in group: OwnerKey) throws(StorageError) -> [OwnerAlias]
 
   /// Homes that are not known to be stamped with the latest tags: of a user or group, and of the groups in which the user
   /// is; of everybody if the owner is nil. In the order of users and classes, after one.
   func pendingTags(of owner: OwnerKey?, after last: PendingTags?, limit: Int) throws(StorageError)
     -> [PendingTags]
+
+  /// Whether a home is not known to be stamped with the latest tags.
+  func hasPendingTags(_ owner: OwnerKey, dataClass: String) throws(StorageError) -> Bool
 
   /// Notes that homes have been stamped.
   func noteStamped(

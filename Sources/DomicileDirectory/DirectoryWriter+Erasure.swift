@@ -36,10 +36,6 @@ extension DirectoryWriter {
       try connection.run(
         "UPDATE placement SET state = 'erasing', serial = ? WHERE user = ? AND class = ?",
         .integer(token), .integer(user.id), .text(home.dataClass))
-      // It is stamped `erased`, whatever tags it has.
-      try connection.run(
-        "DELETE FROM outbox WHERE user = ? AND class = ?", .integer(user.id),
-        .text(home.dataClass))
     }
     if isWholeUser { try leaveAll(user: user.id) }
     try connection.run(
@@ -53,20 +49,20 @@ extension DirectoryWriter {
       holds: try holds(on: user.id, at: time))
   }
 
-  /// The homes of groups in which a user is or was. One that is being erased itself goes with what the user wrote.
+  /// The homes of groups in which a user is or was, those that are being erased themselves, or held, among them.
   private func sharedHomes(of user: Int64) throws -> [ErasurePlan.SharedHome] {
     try connection.rows(
       """
-      SELECT t.owner, p.class, p.shard, p.serial
+      SELECT t.owner, p.class, p.shard, p.serial, m.author
       FROM member m JOIN user t ON t.id = m.group_id JOIN placement p ON p.user = m.group_id
-      WHERE m.user = ? AND p.state = 'placed' ORDER BY t.owner, p.class
+      WHERE m.user = ? AND p.state <> 'admitting' ORDER BY t.owner, p.class
       """, .integer(user),
       as: { row in
         guard let group = OwnerKey(bytes: row.blob(0)), let shard = shardNames[row.integer(2)]
         else { return nil }
         return ErasurePlan.SharedHome(
           group: group, home: ErasurePlan.Home(dataClass: row.text(1), shard: shard),
-          serial: row.integer(3))
+          serial: row.integer(3), author: OwnerAlias(bytes: row.blob(4)))
       }
     ).compactMap(\.self)
   }
@@ -120,15 +116,25 @@ extension DirectoryWriter {
       try connection.run(
         "DELETE FROM placement WHERE user = ? AND class = ?", .integer(plan.userID),
         .text(home.dataClass))
-      try connection.run(
-        "DELETE FROM hold WHERE user = ? AND class = ?", .integer(plan.userID),
-        .text(home.dataClass))
+      // A hold that keeps what the user wrote in a group is still to be released.
+      if !isSharedHeld {
+        try connection.run(
+          "DELETE FROM hold WHERE user = ? AND class = ?", .integer(plan.userID),
+          .text(home.dataClass))
+      }
+      try forgetPendingTags(of: plan.userID, home.dataClass)
       try count(-1, home.shard)
     }
     if plan.isWholeUser && held.isEmpty && !isSharedHeld {
       try connection.run(
         "INSERT INTO tombstone (alias, serial, erased) VALUES (?, ?, ?)", .blob(plan.alias.bytes),
         .integer(plan.token), .integer(time.milliseconds))
+      // What was held in the group has gone with it.
+      try connection.run(
+        """
+        UPDATE user SET erasure_due = 0 WHERE erasing IS NOT NULL
+          AND id IN (SELECT user FROM member WHERE group_id = ?)
+        """, .integer(plan.userID))
       for table in ["hold", "member"] {
         try connection.run("DELETE FROM \(table) WHERE user = ?", .integer(plan.userID))
       }

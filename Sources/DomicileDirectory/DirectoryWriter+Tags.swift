@@ -7,7 +7,10 @@ import DomicileStorage
 /// A home is stamped with other tags later than the directory knows of them. Each such home has a row in `outbox` until
 /// whoever has stamped it says so.
 extension DirectoryWriter {
-  func changeTags(of owner: OwnerKey, to profile: ResidencyProfile) throws -> Bool {
+  func changeTags(
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference
+  ) throws -> Bool {
+    guard isInForce(law) else { throw policyChanged }
     guard let user = try subject(owner), !user.isGroup else { return false }
     if user.isErasing { throw erasing }
     guard user.profile != "\(profile)" else { return true }
@@ -21,13 +24,20 @@ extension DirectoryWriter {
 
   func join(_ joining: GroupJoining, law: LawReference) throws -> StorageError? {
     guard isInForce(law) else { return policyChanged }
-    guard let group = try subject(joining.group), let user = try subject(joining.user),
-      group.tags == joining.groupTags, user.tags == joining.userTags
+    guard let group = try subject(joining.group), let user = try subject(joining.member.user),
+      group.tags == joining.groupTags, user.tags == joining.userTags,
+      try placedClasses(of: group.id) == joining.dataClasses
     else { return outrun }
     if group.isErasing || user.isErasing { return erasing }
-    try addMember(user, to: group.id)
+    try addMember(user, as: joining.member.author, to: group.id)
     try followMembers(of: group.id, always: false)
     return nil
+  }
+
+  private func placedClasses(of user: Int64) throws(SQLiteError) -> Set<String> {
+    Set(
+      try connection.rows(
+        "SELECT class FROM placement WHERE user = ?", .integer(user), as: { $0.text(0) }))
   }
 
   /// Who has left keeps a row without a profile: the records that the user has written are found by it.
@@ -36,7 +46,11 @@ extension DirectoryWriter {
     try connection.run(
       "UPDATE member SET profile = '' WHERE group_id = ? AND user = ? AND profile <> ''",
       .integer(group.id), .integer(user.id))
-    guard connection.changes > 0 else { return false }
+    guard connection.changes > 0 else {
+      return try connection.integer(
+        "SELECT 1 FROM member WHERE user = ? AND group_id = ?", .integer(user.id),
+        .integer(group.id)) != nil
+    }
     // With a new version in any case: what the user was about to write there is refused.
     try followMembers(of: group.id, always: true)
     return true
@@ -49,24 +63,24 @@ extension DirectoryWriter {
   }
 
   /// Makes these users the members of a group that was just made.
-  func addMembers(_ members: [OwnerKey], to group: Int64) throws {
-    for owner in members {
-      guard let user = try subject(owner), !user.isErasing else { throw outrun }
-      try addMember(user, to: group)
+  func addMembers(_ members: [GroupMember], to group: Int64) throws {
+    for member in members {
+      guard let user = try subject(member.user), !user.isErasing else { throw outrun }
+      try addMember(user, as: member.author, to: group)
     }
   }
 
   /// Whether a group has just these members.
-  func hasMembers(_ members: [OwnerKey], group: Int64) throws -> Bool {
+  func hasMembers(_ members: [GroupMember], group: Int64) throws -> Bool {
     let owners = try connection.rows(
       "SELECT u.owner FROM member m JOIN user u ON u.id = m.user WHERE m.group_id = ? AND m.profile <> ''",
       .integer(group), as: { OwnerKey(bytes: $0.blob(0)) })
-    return Set(owners) == Set(members)
+    return Set(owners) == Set(members.map(\.user))
   }
 
   /// The profile that these users have together; nil if one of them is not here, or is being erased.
-  func profile(ofMembers members: [OwnerKey]) throws -> HomeProfile? {
-    let users = try members.map(subject)
+  func profile(ofMembers members: [GroupMember]) throws -> HomeProfile? {
+    let users = try members.map { try subject($0.user) }
     guard users.allSatisfy({ $0.map { !$0.isErasing && !$0.isGroup } ?? false }) else { return nil }
     return HomeProfile(users.compactMap { $0.flatMap { ResidencyProfile($0.profile) } })
   }
@@ -80,12 +94,15 @@ extension DirectoryWriter {
       .integer(pending.staging.home.tags))
   }
 
-  private func addMember(_ user: Subject, to group: Int64) throws(SQLiteError) {
+  /// Who comes back is the author that the user was.
+  private func addMember(
+    _ user: Subject, as author: OwnerAlias, to group: Int64
+  ) throws(SQLiteError) {
     try connection.run(
-      "DELETE FROM member WHERE group_id = ? AND user = ?", .integer(group), .integer(user.id))
-    try connection.run(
-      "INSERT INTO member (group_id, profile, user) VALUES (?, ?, ?)", .integer(group),
-      .text(user.profile), .integer(user.id))
+      """
+      INSERT INTO member (group_id, profile, user, author) VALUES (?, ?, ?, ?)
+      ON CONFLICT (user, group_id) DO UPDATE SET profile = excluded.profile
+      """, .integer(group), .text(user.profile), .integer(user.id), .blob(author.bytes))
   }
 
   private func groups(of user: Int64) throws(SQLiteError) -> [Int64] {
@@ -116,11 +133,24 @@ extension DirectoryWriter {
     try connection.run(
       "UPDATE user SET tags = ?, profile = ? WHERE id = ?", .integer(try nextSerial()),
       .text(profile), .integer(user))
+    // What is staged with the earlier tags is outrun, and dropped by the outbox under this token.
+    let admitting = try connection.rows(
+      "SELECT class FROM placement WHERE user = ? AND state = 'admitting'", .integer(user),
+      as: { $0.text(0) })
+    for dataClass in admitting {
+      try connection.run(
+        "UPDATE placement SET serial = ? WHERE user = ? AND class = ?",
+        .integer(try nextSerial()), .integer(user), .text(dataClass))
+    }
     try connection.run(
-      """
-      INSERT OR IGNORE INTO outbox (user, class)
-      SELECT user, class FROM placement WHERE user = ? AND state = 'placed'
-      """, .integer(user))
+      "INSERT OR IGNORE INTO outbox (user, class) SELECT user, class FROM placement WHERE user = ?",
+      .integer(user))
+  }
+
+  /// Whoever goes on with an admission stages its home with the latest tags.
+  func forgetPendingTags(of user: Int64, _ dataClass: String) throws(SQLiteError) {
+    try connection.run(
+      "DELETE FROM outbox WHERE user = ? AND class = ?", .integer(user), .text(dataClass))
   }
 
   private struct Subject {

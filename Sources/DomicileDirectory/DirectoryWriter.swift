@@ -294,6 +294,7 @@ package final class DirectoryWriter: CommitContext {
     let shard =
       try old.flatMap { target.legalShards.contains($0) ? $0 : nil }
       ?? leastLoaded(target, user: user.id)
+    try forgetPendingTags(of: user.id, target.dataClass)
     if let old {
       // While the home at an illegal target is not dropped, the row still names that target.
       try change(user.id, target.dataClass, shard: old, serial: token)

@@ -91,7 +91,7 @@ package struct AdmissionPlan: Sendable {
     /// A group that is there.
     case group
     /// A group that is made, if it is new; the profile is that of these members.
-    case newGroup(members: [OwnerKey])
+    case newGroup(members: [GroupMember])
   }
 
   package init(
@@ -119,25 +119,49 @@ package struct AdmissionTicket: Sendable {
   package let illegalShard: String?
 }
 
+/// A user who becomes a member of a group, with the random name under which the user writes there: another in each group,
+/// so that nothing leads from a record to anything else of the user.
+package struct GroupMember: Sendable, Hashable {
+  package let user: OwnerKey
+  package let author: OwnerAlias
+
+  package init(user: OwnerKey, author: OwnerAlias) {
+    self.user = user
+    self.author = author
+  }
+}
+
 /// A home that is not known to be stamped with the latest tags of its user or group.
 package struct PendingTags: Sendable {
   package let userID: Int64
   package let shard: String
+  /// Whether an admission has staged it, perhaps, with the earlier ones: then it is dropped, and staged anew by whoever
+  /// goes on with the admission.
+  package let isAdmitting: Bool
   /// The home as the directory has it, with the latest tags.
   package let staging: HomeStaging
+
+  package init(userID: Int64, shard: String, isAdmitting: Bool, staging: HomeStaging) {
+    self.userID = userID
+    self.shard = shard
+    self.isAdmitting = isAdmitting
+    self.staging = staging
+  }
 }
 
-/// A user to become a member of a group, decided by these versions of their tags.
+/// A user to become a member of a group, decided by these versions of their tags and for these classes of the group's data.
 package struct GroupJoining: Sendable {
   package let group: OwnerKey
   package let groupTags: Int64
-  package let user: OwnerKey
+  package let dataClasses: Set<String>
+  package let member: GroupMember
   package let userTags: Int64
 
-  package init(group: UserEntry, user: UserEntry) {
+  package init(group: UserEntry, user: UserEntry, author: OwnerAlias) {
     self.group = group.owner
     groupTags = group.tags
-    self.user = user.owner
+    dataClasses = Set(group.placements.map(\.dataClass))
+    member = GroupMember(user: user.owner, author: author)
     userTags = user.tags
   }
 }
@@ -153,6 +177,8 @@ package struct ErasurePlan: Sendable {
     package let group: OwnerKey
     package let home: Home
     package let serial: Int64
+    /// Under which the user wrote there.
+    package let author: OwnerAlias
   }
 
   package let userID: Int64

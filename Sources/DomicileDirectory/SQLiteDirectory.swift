@@ -235,10 +235,11 @@ package final class SQLiteDirectory: DirectoryStore {
   // MARK: Tags and groups
 
   package func changeTags(
-    of owner: OwnerKey, to profile: ResidencyProfile, by deadline: ContinuousClock.Instant
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool {
     try await commits.commit(by: deadline) { writer in
-      try writer.changeTags(of: owner, to: profile)
+      try writer.changeTags(of: owner, to: profile, law: law)
     }
   }
 
@@ -254,22 +255,25 @@ package final class SQLiteDirectory: DirectoryStore {
     try await commits.commit(by: deadline) { writer in try writer.leave(group, user: user) }
   }
 
-  package func isMember(_ user: OwnerAlias, of group: OwnerKey) throws(StorageError) -> Bool {
-    try readers.read { reader in
-      try reader.connection.integer(
-        """
-        SELECT 1 FROM member m JOIN user t ON t.id = m.group_id JOIN user u ON u.id = m.user
-        WHERE t.owner = ? AND u.alias = ? AND m.profile <> ''
-        """, .blob(group.bytes), .blob(user.bytes)) != nil
-    }
-  }
-
-  package func members(of group: OwnerKey) throws(StorageError) -> [OwnerAlias] {
+  package func author(
+    of user: OwnerKey, in group: OwnerKey
+  ) throws(StorageError) -> OwnerAlias? {
     try readers.read { reader in
       try reader.connection.rows(
         """
-        SELECT u.alias FROM member m JOIN user t ON t.id = m.group_id JOIN user u ON u.id = m.user
-        WHERE t.owner = ? AND m.profile <> '' ORDER BY u.alias
+        SELECT m.author FROM member m JOIN user t ON t.id = m.group_id JOIN user u ON u.id = m.user
+        WHERE t.owner = ? AND u.owner = ? AND m.profile <> ''
+        """, .blob(group.bytes), .blob(user.bytes), as: { OwnerAlias(bytes: $0.blob(0)) }
+      ).first
+    }
+  }
+
+  package func authors(in group: OwnerKey) throws(StorageError) -> [OwnerAlias] {
+    try readers.read { reader in
+      try reader.connection.rows(
+        """
+        SELECT m.author FROM member m JOIN user t ON t.id = m.group_id
+        WHERE t.owner = ? AND m.profile <> '' ORDER BY m.author
         """, .blob(group.bytes), as: { OwnerAlias(bytes: $0.blob(0)) })
     }
   }
@@ -278,6 +282,16 @@ package final class SQLiteDirectory: DirectoryStore {
     of owner: OwnerKey?, after last: PendingTags?, limit: Int
   ) throws(StorageError) -> [PendingTags] {
     try readers.read { reader in try reader.pendingTags(of: owner, after: last, limit: limit) }
+  }
+
+  package func hasPendingTags(
+    _ owner: OwnerKey, dataClass: String
+  ) throws(StorageError) -> Bool {
+    try readers.read { reader in
+      try reader.connection.integer(
+        "SELECT 1 FROM outbox WHERE class = ? AND user = (SELECT id FROM user WHERE owner = ?)",
+        .text(dataClass), .blob(owner.bytes)) != nil
+    }
   }
 
   package func noteStamped(

@@ -102,7 +102,9 @@ import Testing
       #expect(!ada.isGroup)
       #expect(ada.placements.map(\.shard) == ["ashburn-1"])
       let european = try #require(ResidencyProfile("DE"))
-      #expect(try await directory.changeTags(of: ada.owner, to: european, by: .soon))
+      #expect(
+        try await directory.changeTags(
+          of: ada.owner, to: european, law: directory.reference(), by: .soon))
       let pending = try directory.pendingTags(of: nil, after: nil, limit: 10)
       #expect(pending.map(\.staging.home.dataClass) == ["messages"])
       try await directory.noteStamped(pending, by: .soon)
@@ -118,7 +120,9 @@ import Testing
       for residence in ["DE", "IE"] {
         let profile = try #require(ResidencyProfile(residence))
         let first = try directory.pendingTags(of: owner, after: nil, limit: 10)
-        #expect(try await directory.changeTags(of: owner, to: profile, by: .soon))
+        #expect(
+          try await directory.changeTags(
+            of: owner, to: profile, law: directory.reference(), by: .soon))
         try await directory.noteStamped(first, by: .soon)
         let pending = try directory.pendingTags(of: owner, after: nil, limit: 10)
         #expect(pending.map(\.staging.profile) == [HomeProfile(profile)])
@@ -138,7 +142,8 @@ import Testing
       let profile = try #require(HomeProfile("DE\nIE\nUS"))
       let plan = AdmissionPlan(
         owner: group, alias: OwnerAlias(bytes: group.bytes), profile: profile,
-        kind: .newGroup(members: owners),
+        kind: .newGroup(
+          members: owners.map { GroupMember(user: $0, author: OwnerAlias(bytes: $0.bytes)) }),
         targets: [
           AdmissionPlan.Target(
             dataClass: "messages", shards: ["dublin-1"], legalShards: ["dublin-1"])
@@ -153,10 +158,12 @@ import Testing
         #expect("\(entry.profile)" == (number == 8 ? "DE\nUS" : "DE\nIE\nUS"))
         tags = entry.tags
       }
-      #expect(try directory.members(of: group).count == 6)
+      #expect(try directory.authors(in: group).count == 6)
       // A change of one member's tags that the group's set does not show is none of its home's business.
       let american = try #require(ResidencyProfile("US"))
-      #expect(try await directory.changeTags(of: owners[1], to: american, by: .soon))
+      #expect(
+        try await directory.changeTags(
+          of: owners[1], to: american, law: directory.reference(), by: .soon))
       #expect(try directory.user(group)?.tags == tags)
     }
   }

@@ -41,12 +41,12 @@ import Testing
     for (index, region) in compiled.topology.regions.enumerated() {
       let permits = compiled.permits(compiledGroup, dataClass: number, region: index)
       if permits != legal.contains(region.name) { return "\(group) in \(region.name): \(permits)" }
-      let verdict = try compiled.verdict(for: group, dataClass: dataClass, in: region.name)
+      let verdict = try compiled.groupVerdict(for: group, dataClass: dataClass, in: region.name)
       let outcome = !permits ? "refused" : serving.contains(region.name) ? "allowed" : "unserved"
       if verdict.outcome.rawValue != outcome {
         return "\(group) in \(region.name): \(verdict.outcome), not \(outcome)"
       }
-      if group.members.count > 1, let told = revealed(by: verdict, compiled) { return told }
+      if let told = revealed(by: verdict, compiled) { return told }
     }
     for shard in compiled.topology.shards {
       let permits = compiled.law(ofShard: shard).permits(group, dataClass: dataClass)
@@ -55,12 +55,12 @@ import Testing
         return "the law of \(shard.name) says \(permits) of \(group)"
       }
     }
-    let verdict = try compiled.verdict(for: group, dataClass: dataClass)
+    let verdict = try compiled.groupVerdict(for: group, dataClass: dataClass)
     if Set(verdict.alternatives) != serving { return "\(group): \(verdict.alternatives)" }
     if Set(verdict.legalCountries) != countries { return "\(group): \(verdict.legalCountries)" }
     let processing = members.map { naive.processCountries($0, dataClass: dataClass) }
     for country in naive.countries {
-      let isAllowed = try compiled.processingVerdict(
+      let isAllowed = try compiled.groupProcessingVerdict(
         for: group, dataClass: dataClass, in: country
       ).isAllowed
       if isAllowed != processing.allSatisfy({ $0.contains(country) }) {
@@ -85,11 +85,11 @@ import Testing
     let group = HomeProfile([
       try #require(ResidencyProfile("DE")), try #require(ResidencyProfile("IN")),
     ])
-    let verdict = try policy.verdict(for: group, dataClass: "messages", in: "ashburn")
+    let verdict = try policy.groupVerdict(for: group, dataClass: "messages", in: "ashburn")
     #expect(verdict.outcome == .refused)
     #expect(verdict.rules.map(\.name) == ["press-freedom"])
     #expect(verdict.summary == "refused: messages of this group may not live in ashburn (US)")
-    let payments = try policy.verdict(for: group, dataClass: "payments")
+    let payments = try policy.groupVerdict(for: group, dataClass: "payments")
     #expect(payments.outcome == .unplaceable)
     #expect(
       payments.description == """
@@ -101,7 +101,7 @@ import Testing
   @Test func `nobody's data may live nowhere`() throws {
     let policy = try ResidencyPolicy(files: .small)
     let nobody = HomeProfile([ResidencyProfile]())
-    #expect(try policy.verdict(for: nobody, dataClass: "messages").outcome == .unplaceable)
+    #expect(try policy.groupVerdict(for: nobody, dataClass: "messages").outcome == .unplaceable)
     for shard in policy.topology.shards {
       #expect(!policy.law(ofShard: shard).permits(nobody, dataClass: "messages"))
     }

@@ -46,6 +46,16 @@ import Testing
     #expect(try await plan(of: sql) == expected)
   }
 
+  @Test func `what an author wrote is entered at the author, however much others wrote`()
+    async throws
+  {
+    #expect(
+      try await plan(of: ShardWriter.authoredSQL) == [
+        "SEARCH l USING PRIMARY KEY (home=? AND collection=? AND name=? AND value=? AND key>?)",
+        "SEARCH r USING PRIMARY KEY (home=? AND collection=? AND key=?)",
+      ])
+  }
+
   @Test func `a home is found by its owner and class`() async throws {
     #expect(
       try await plan(of: "SELECT id, serial, state FROM home WHERE owner = ? AND class = ?") == [

@@ -12,18 +12,19 @@ import Testing
   }
 
   @Test(arguments: HomeState.allCases)
-  func `what has data takes the tags, and what has none answers that it has moved`(
+  func `what has data takes the tags, what has none has moved, and what was erased needs none`(
     state: HomeState
   ) async throws {
     let shard = try await TestShard()
     try shard.set(state)
-    let takes: Set<HomeState> = [.incoming, .active, .copying, .frozen]
+    let takes: Set<HomeState> = [.incoming, .active, .copying, .frozen, .held]
+    let isRefused = !takes.contains(state) && state != .erased
     let before = try shard.dump("home")
     try await shard.with { store in
       // Repeating it is nothing new.
       for _ in 1...2 {
         let refusals = try await store.retag([staging("IE", tags: 6)], by: .soon)
-        #expect(refusals.map { $0?.code } == [takes.contains(state) ? nil : .moved])
+        #expect(refusals.map { $0?.code } == [isRefused ? .moved : nil])
       }
       let row = try #require(try store.home(owner: HomeReference.ada.owner, dataClass: "messages"))
       #expect(row.state == state)

@@ -117,14 +117,17 @@ import Testing
       switch step {
       case .change:
         switch change {
-        case .retag: _ = try await directory.changeTags(of: user, to: .european, by: .soon)
-        case .memberRetag: _ = try await directory.changeTags(of: other, to: .european, by: .soon)
+        case .retag, .memberRetag:
+          // Who changes them asks the directory for the law.
+          _ = try await directory.changeTags(
+            of: change == .retag ? user : other, to: .european, law: directory.reference(),
+            by: .soon)
         case .leave: _ = try await directory.leave(owner, user: other, by: .soon)
         case .join:
           // Others change tags of neither just now, and the law is the directory's.
           let joining = GroupJoining(
             group: try #require(try directory.user(owner)),
-            user: try #require(try directory.user(other)))
+            user: try #require(try directory.user(other)), author: OwnerAlias(bytes: user.bytes))
           let refusal = try await directory.join(
             joining, law: directory.reference(), by: .soon)
           #expect(refusal == nil, "\(order)")

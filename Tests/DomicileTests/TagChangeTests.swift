@@ -129,8 +129,10 @@ import Testing
       let user = try await router.user(ada)
       let refused = await code { try await user.put("2".utf8, key: "k", in: .inbox) }
       #expect(refused == .barred)
-      // A deletion goes through the home: it has been stamped for it.
+      // A deletion goes through the home: it is stamped for it, and no other is.
       #expect(try await user.delete("k", in: .inbox))
+      try await expectFindings([.tagsPending, .barredHome], router)
+      await router.finishTagChanges()
       try await expectFindings([.barredHome], router)
       try expectNothingPending(router)
     }
@@ -143,7 +145,7 @@ import Testing
     }
     try await OpenFiles.with(deployment) { files in
       let isKnown = try await files.directory.changeTags(
-        of: files.owner("ada"), to: .european, by: .soon)
+        of: files.owner("ada"), to: .european, law: files.directory.reference(), by: .soon)
       #expect(isKnown)
     }
     try await deployment.withRouter { router in
@@ -164,7 +166,8 @@ import Testing
       let admitter = StepwiseAdmitter(files, user: "ada", profile: .american, law: law)
       try await admitter.take(.begin)
       try await admitter.take(.stage)
-      _ = try await files.directory.changeTags(of: files.owner("ada"), to: .european, by: .soon)
+      _ = try await files.directory.changeTags(
+        of: files.owner("ada"), to: .european, law: law.reference, by: .soon)
       try await admitter.take(.commit)
       #expect(!admitter.hasCommitted)
       #expect(try files.open("ada", "messages") == [])
@@ -200,12 +203,76 @@ import Testing
     let deployment = try await TemporaryDeployment()
     try await deployment.withUser(residence: "US") { router, _ in
       _ = try await router.directory.changeTags(
-        of: router.key.owner(ofUser: "ada"), to: .european, by: .soon)
+        of: router.key.owner(ofUser: "ada"), to: .european, law: router.inForce.reference,
+        by: .soon)
       #expect(try await router.erase(ada).isDone)
       try expectNothingPending(router)
       await router.finishTagChanges()
       try await router.admit(ada, residence: "DE")
       #expect(try await router.doctor().findings == [])
+    }
+  }
+
+  @Test func `tags are checked by the law in force, and so is what they bar`() async throws {
+    let deployment = try await TemporaryDeployment()
+    let without = RegionFiles.small
+      .replacing("attributes: [scc-signed]\n", in: "policy.yaml", with: "")
+      .replacing("    unless: {attribute: scc-signed}\n", in: "policy.yaml", with: "")
+    try await deployment.withUser(residence: "US") { router, _ in
+      try await deployment.withRouter { other in try await other.apply(without) }
+      let refused = await code {
+        _ = try await router.retag(ada, residence: "US", attributes: ["scc-signed"])
+      }
+      #expect(refused == .unknownName)
+      try await deployment.withRouter { other in try await other.apply(.americansInIreland) }
+      let change = try await router.retag(ada, residence: "US")
+      #expect(change.barred.map(\.dataClass) == ["messages", "payments"])
+    }
+  }
+
+  @Test func `a residence of which the directory may note nothing is told`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser { router, _ in
+      let change = try await router.retag(ada, residence: "KP")
+      #expect(change.isDone)
+      #expect(change.barred.map(\.dataClass) == ["directory", "messages", "payments"])
+    }
+  }
+
+  @Test func `a shard of a group that hangs keeps no other home waiting`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withUser("ben", residence: "US") { router, _ in
+      try await router.admit(ada, residence: "DE")
+      try await router.createGroup(
+        GroupID("family"), members: [ada, UserID("ben")], dataClasses: ["messages"])
+      let away = "\(deployment.folder.path)/away"
+      try await deployment.withRouter { other in
+        let his = try await other.user(UserID("ben"))
+        try await his.put("1".utf8, key: "k", in: .inbox)
+        try FileManager.default.moveItem(atPath: "\(deployment.data)/dublin", toPath: away)
+        _ = try await router.retag(UserID("ben"), residence: "IN", deadline: .seconds(2))
+        let before = try other.directory.pendingTags(of: nil, after: nil, limit: 10).count
+        try await his.put("2".utf8, key: "k", in: .inbox)
+        #expect(before > 0)
+        try FileManager.default.moveItem(atPath: away, toPath: "\(deployment.data)/dublin")
+      }
+    }
+  }
+
+  @Test func `a half-way admission under earlier tags is no disagreement`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      try await router.admit(ada, residence: "US", dataClasses: ["payments"])
+    }
+    try await OpenFiles.with(deployment) { files in
+      let law = AppliedLaw(
+        reference: try files.directory.reference(), policy: try ResidencyPolicy(files: .small))
+      try await StepwiseAdmitter(files, user: "ada", profile: .american, law: law)
+        .take(through: .stage)
+    }
+    try await deployment.withRouter { router in
+      #expect(try await router.retag(ada, residence: "IN").isDone)
+      try await expectFindings([.admissionHalfWay, .barredHome], router)
     }
   }
 }

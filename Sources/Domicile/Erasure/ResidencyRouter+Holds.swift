@@ -87,7 +87,7 @@ extension ResidencyRouter {
     // The directory's row goes last: while a shard still holds, somebody can see why.
     if result.isDone {
       _ = try await routing { try await directory.removeHold(name, from: owner, by: end) }
-      if entry.placements.contains(where: { $0.state == .erasing }) {
+      if entry.isErasing || entry.placements.contains(where: { $0.state == .erasing }) {
         await finishErasure(of: owner)
       }
     }

@@ -254,9 +254,15 @@ extension ResidencyRouter {
           + " brought back.", shard: name)
       return
     }
-    if placement?.state == .erasing { return }
+    // What is staged with earlier tags is staged anew by whoever goes on with the admission.
+    if placement?.state != .placed { return }
     try compareTags(of: home, in: shard, what, &report)
-    if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
+    if home.profile?.members.isEmpty == true {
+      report.add(
+        .barredHome,
+        "\(what) belongs to a group that everybody has left. Writes are refused. Erase the group, or let somebody join.",
+        shard: name)
+    } else if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
       report.add(
         .barredHome,
         "\(what) is where the policy in force does not allow it: data of"
@@ -276,9 +282,7 @@ extension ResidencyRouter {
         let entry = try directory.user(home.owner), row.serial == home.serial
       else { return }
       if entry.tags == row.tags, entry.profile == row.profile, entry.alias == row.alias { return }
-      isPending = try directory.pendingTags(of: home.owner, after: nil, limit: 1_000).contains {
-        $0.staging.home.owner == home.owner && $0.staging.home.dataClass == home.dataClass
-      }
+      isPending = try directory.hasPendingTags(home.owner, dataClass: home.dataClass)
     }
     let name = shard.identity.name
     if isPending {

@@ -64,11 +64,14 @@ extension ResidencyRouter {
         continue
       }
       for tally in tallies where !tally.isBarred {
+        // Whether it is a group's home the shard does not know: of one profile the operator may read the reasons.
+        let isShared = tally.profile.members.count != 1
         let verdict = try? policy.verdict(
-          for: tally.profile, dataClass: tally.dataClass, in: next.region)
+          for: tally.profile, isGroup: isShared, dataClass: tally.dataClass, in: next.region)
         let accepts = next.accepts(tally.profile, in: policy)
         if verdict?.outcome == .allowed, accepts { continue }
-        let anywhere = try? policy.verdict(for: tally.profile, dataClass: tally.dataClass)
+        let anywhere = try? policy.verdict(
+          for: tally.profile, isGroup: isShared, dataClass: tally.dataClass)
         let deciding = anywhere?.outcome == .allowed ? verdict?.rules : anywhere?.conflict
         rows.append(
           PolicyImpact.Row(

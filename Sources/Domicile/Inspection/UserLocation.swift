@@ -9,7 +9,7 @@ public struct UserLocation: Sendable, Codable {
   /// The residence, as a code; of a group, those of its members: `CN, DE`.
   public let residence: String
   public let attributes: [String]
-  /// The aliases of a group's members, sorted; nil for a user.
+  /// The names under which a group's members write, sorted; nil for a user.
   public let members: [String]?
   public let placements: [UserPlacement]
 }
@@ -60,7 +60,7 @@ extension ResidencyRouter {
   public func locate(_ group: GroupID) async throws(RouterError) -> UserLocation {
     let owner = key.owner(ofGroup: try group.checked())
     return try locate(
-      groupEntry(owner), members: routing { try directory.members(of: owner) })
+      groupEntry(owner), members: routing { try directory.authors(in: owner) })
   }
 
   private func locate(
@@ -76,7 +76,8 @@ extension ResidencyRouter {
           .unavailable, "The topology in force has no shard \(placement.shard), where a home is.")
       }
       let verdict = try? current.policy.verdict(
-        for: entry.profile, dataClass: placement.dataClass, in: shard.region)
+        for: entry.profile, isGroup: entry.isGroup, dataClass: placement.dataClass,
+        in: shard.region)
       let isAllowed = verdict?.isAllowed ?? false
       let isBarred = !isAllowed || !shard.accepts(entry.profile, in: current.policy)
       placements.append(

@@ -91,7 +91,9 @@ struct AdmissionRound {
     let policy = inForce.policy
     return try routing {
       let profile = try profile(of: candidate)
-      let compiled = try policy.compile(profile)
+      let isGroup = candidate.kind.planned != .user
+      // Whose tags the policy does not know is nobody else's business: no place is legal for them.
+      let compiled = isGroup ? (try? policy.compile(profile)) ?? [] : try policy.compile(profile)
       var targets: [AdmissionPlan.Target] = []
       for name in candidate.dataClasses ?? inForce.recordClasses {
         let number = try policy.number(ofClass: name)
@@ -102,7 +104,7 @@ struct AdmissionRound {
         guard let best = choices.first else {
           throw RouterError(
             refusing: try policy.verdict(
-              for: profile, dataClass: name, in: candidate.region))
+              for: profile, isGroup: isGroup, dataClass: name, in: candidate.region))
         }
         if let away = best.first(where: { !router.shards.carries(region: $0.region) }) {
           throw RouterError(
@@ -120,7 +122,7 @@ struct AdmissionRound {
       let directoryRegion = policy.topology.directoryRegion
       guard try inForce.permitsInDirectory(profile) else {
         let verdict = try policy.verdict(
-          for: profile, dataClass: "directory", in: directoryRegion)
+          for: profile, isGroup: isGroup, dataClass: "directory", in: directoryRegion)
         throw RouterError(
           .refused,
           "The directory lies in \(directoryRegion), where nothing about this user may be noted."
@@ -144,7 +146,7 @@ struct AdmissionRound {
     case .group: return try router.groupEntry(candidate.owner).profile
     case .newGroup(let members):
       let profiles = try members.map { member in
-        guard let entry = try router.directory.user(member) else {
+        guard let entry = try router.directory.user(member.user) else {
           throw ResidencyRouter.userNotFound
         }
         guard !entry.isErasing else { throw ResidencyRouter.userIsErased }

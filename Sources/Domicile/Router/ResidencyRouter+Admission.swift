@@ -152,7 +152,7 @@ struct AdmissionCandidate: Sendable {
     case user(ResidencyProfile)
     /// A group that is there.
     case group
-    case newGroup(members: [OwnerKey])
+    case newGroup(members: [GroupMember])
   }
 }
 

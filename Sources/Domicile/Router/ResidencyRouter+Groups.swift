@@ -32,7 +32,10 @@ extension ResidencyRouter {
       for name in dataClasses ?? [] { try current.checkHoldsRecords(name) }
       return AdmissionCandidate(
         place: 0, owner: key.owner(ofGroup: try group.checked()),
-        kind: .newGroup(members: try members.map { key.owner(ofUser: try $0.checked()) }),
+        kind: .newGroup(
+          members: try members.map {
+            GroupMember(user: key.owner(ofUser: try $0.checked()), author: newAuthor())
+          }),
         dataClasses: dataClasses.map { Set($0).sorted() }, region: region)
     }
     return try await admit([candidate], by: .now + (deadline ?? options.deadline))[0].get()
@@ -44,9 +47,12 @@ extension ResidencyRouter {
   public func group(_ id: GroupID, as member: UserID) async throws(RouterError) -> UserHandle {
     let owner = key.owner(ofGroup: try id.checked())
     let member = key.owner(ofUser: try member.checked())
-    guard let user = try routing({ try directory.user(member) }) else { throw Self.userNotFound }
-    let membership = GroupMembership(router: self, group: owner, author: user.alias)
     let entry = try groupEntry(owner)
+    guard try routing({ try directory.user(member) }) != nil else { throw Self.userNotFound }
+    guard let author = try routing({ try directory.author(of: member, in: owner) }) else {
+      throw GroupMembership.notAMember
+    }
+    let membership = GroupMembership(router: self, group: owner, member: member, author: author)
     try membership.check(tags: entry.tags)
     return UserHandle(router: self, routes: cache(entry), membership: membership)
   }
@@ -77,7 +83,8 @@ extension ResidencyRouter {
       try checkJoining(user, group, barsHomes: barsHomes, under: current)
       let refusal = try await routing {
         try await directory.join(
-          GroupJoining(group: group, user: user), law: current.reference, by: end)
+          GroupJoining(group: group, user: user, author: newAuthor()), law: current.reference,
+          by: end)
       }
       guard let refusal else { return try await finishTagChange(of: owner, by: end) }
       guard [.outrun, .policyChanged].contains(refusal.code), end > .now else {
@@ -91,22 +98,25 @@ extension ResidencyRouter {
     _ user: UserEntry, _ group: UserEntry, barsHomes: Bool, under current: PolicyInForce
   ) throws(RouterError) {
     let profile = HomeProfile(group.profile.members + user.profile.members)
-    for placement in group.placements where placement.state == .placed {
+    for placement in group.placements {
       let verdict = try routing {
-        try current.policy.verdict(for: profile, dataClass: placement.dataClass)
+        try current.policy.groupVerdict(for: profile, dataClass: placement.dataClass)
       }
       guard verdict.isAllowed else { throw RouterError(refusingJoin: verdict) }
     }
     let legal = try barredHomes(group.profile, of: group).map(\.dataClass)
     let barred = try barredHomes(profile, of: group).first { !legal.contains($0.dataClass) }
-    if !barsHomes, let verdict = barred?.verdict {
-      throw RouterError(refusingJoin: verdict)
+    if !barsHomes, let barred {
+      throw barred.verdict.map(RouterError.init(refusingJoin:))
+        ?? RouterError(
+          .refused, "With this member the group could not be kept. Nothing was changed.")
     }
   }
 
-  /// Ends a user's membership. What the user wrote stays with the group, and goes when the user is erased.
+  /// Ends a user's membership. What the user wrote stays with the group, and goes when the user is erased. Repeating a call
+  /// that was interrupted goes on.
   ///
-  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` if the user is not in the group.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` if the user never was in the group.
   public func leave(
     _ user: UserID, from group: GroupID, deadline: Duration? = nil
   ) async throws(RouterError) -> TagChange {
@@ -134,6 +144,11 @@ extension ResidencyRouter {
     RouterError(.notFound, "There is no such group. Create it first.")
   }
 
+  private func newAuthor() -> OwnerAlias {
+    var random = InjectedRandom(source: options.random)
+    return OwnerAlias(using: &random)
+  }
+
   func groupEntry(_ owner: OwnerKey) throws(RouterError) -> UserEntry {
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.groupNotFound }
     guard !entry.isErasing else {
@@ -149,21 +164,23 @@ extension ResidencyRouter {
 /// Whether the user of a handle is still in the group, asked again for each version of the group's tags: whoever leaves
 /// gives it a new one, and no home takes a write under an older.
 final class GroupMembership: Sendable {
-  /// The user in this life: whoever is erased and admitted anew has another.
+  /// The user's in this group and this life: whoever is erased and admitted anew has another.
   let author: OwnerAlias
   private let router: ResidencyRouter
   private let group: OwnerKey
+  private let member: OwnerKey
   private let checked = Atomic<Int64>(0)
 
-  init(router: ResidencyRouter, group: OwnerKey, author: OwnerAlias) {
+  init(router: ResidencyRouter, group: OwnerKey, member: OwnerKey, author: OwnerAlias) {
     self.router = router
     self.group = group
+    self.member = member
     self.author = author
   }
 
   func check(tags: Int64) throws(RouterError) {
     if checked.load(ordering: .relaxed) == tags { return }
-    guard try routing({ try router.directory.isMember(author, of: group) }) else {
+    guard try routing({ try router.directory.author(of: member, in: group) }) == author else {
       throw Self.notAMember
     }
     checked.store(tags, ordering: .relaxed)

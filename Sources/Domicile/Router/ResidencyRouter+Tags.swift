@@ -5,7 +5,8 @@ import Logging
 
 /// What became of a change of tags, or of the members of a group.
 public struct TagChange: Sendable {
-  /// A home that is where its tags no longer allow it: reads and deletions go on, writes are refused.
+  /// A home that is where its tags no longer allow it: reads and deletions go on, writes are refused. Of the class
+  /// `directory`: what the directory notes there may not be there either.
   public struct BarredHome: Sendable, Codable, Hashable {
     public let dataClass: String
     public let region: String
@@ -41,24 +42,33 @@ extension ResidencyRouter {
   ) async throws(RouterError) -> TagChange {
     let end = ContinuousClock.now + (deadline ?? options.deadline)
     let owner = key.owner(ofUser: try user.checked())
-    let policy = try await currentPolicy().policy
-    let profile = try routing {
-      let profile = ResidencyProfile(
-        residence: try policy.geography.country(residence), attributes: attributes)
-      _ = try policy.compile(profile)
-      return profile
+    while true {
+      let current = try await currentPolicy()
+      let profile = try routing {
+        let profile = ResidencyProfile(
+          residence: try current.policy.geography.country(residence), attributes: attributes)
+        _ = try current.policy.compile(profile)
+        return profile
+      }
+      let isKnown: Bool
+      do throws(StorageError) {
+        isKnown = try await directory.changeTags(
+          of: owner, to: profile, law: current.reference, by: end)
+      } catch {
+        guard error.code == .policyChanged, end > .now else { throw RouterError(error) }
+        try reloadPolicy()
+        continue
+      }
+      guard isKnown else { throw Self.userNotFound }
+      return try await finishTagChange(of: owner, by: end)
     }
-    let isKnown = try await routing {
-      try await directory.changeTags(of: owner, to: profile, by: end)
-    }
-    guard isKnown else { throw Self.userNotFound }
-    return try await finishTagChange(of: owner, by: end)
   }
 
   /// Stamps what is behind, and says what that has barred.
   func finishTagChange(
     of owner: OwnerKey, by deadline: ContinuousClock.Instant
   ) async throws(RouterError) -> TagChange {
+    try reloadPolicy()
     let pending = try await stampPendingTags(of: owner, by: deadline)
     guard let entry = try routing({ try directory.user(owner) }) else {
       forget(owner)
@@ -74,10 +84,19 @@ extension ResidencyRouter {
   ) throws(RouterError) -> [TagChange.BarredHome] {
     let current = inForce
     var barred: [TagChange.BarredHome] = []
+    let directoryRegion = current.policy.topology.directoryRegion
+    if try !current.permitsInDirectory(profile) {
+      barred.append(
+        TagChange.BarredHome(
+          dataClass: "directory", region: directoryRegion,
+          verdict: try? current.policy.verdict(
+            for: profile, isGroup: entry.isGroup, dataClass: "directory", in: directoryRegion)))
+    }
     for placement in entry.placements where placement.state == .placed {
       guard let definition = current.shard(placement.shard) else { continue }
       let verdict = try? current.policy.verdict(
-        for: profile, dataClass: placement.dataClass, in: definition.region)
+        for: profile, isGroup: entry.isGroup, dataClass: placement.dataClass,
+        in: definition.region)
       if verdict?.isAllowed == true, definition.accepts(profile, in: current.policy) { continue }
       barred.append(
         TagChange.BarredHome(
@@ -106,10 +125,7 @@ extension ResidencyRouter {
           }
           let shard = try await shard(definition, in: current, by: deadline)
           try await routing(region: definition.region) {
-            let refusals = try await shard.retag(homes.map(\.staging), by: deadline)
-            let stamped = zip(homes, refusals).filter { $0.1 == nil }.map(\.0)
-            try await directory.noteStamped(stamped, by: deadline)
-            if let refusal = refusals.compactMap(\.self).first { throw refusal }
+            try await stamp(homes, in: shard, by: deadline)
           }
         } catch {
           failures[name] = error
@@ -120,6 +136,43 @@ extension ResidencyRouter {
     return failures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
+  /// Stamps one home of an entry, if it is not known to have the latest tags.
+  func stamp(
+    _ entry: UserEntry, dataClass: String, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) {
+    let current = inForce
+    guard let placement = entry.placement(dataClass), placement.state == .placed,
+      let definition = current.shard(placement.shard)
+    else { return }
+    let shard = try await shard(definition, in: current, by: deadline)
+    try await routing(region: definition.region) {
+      let home = PendingTags(
+        userID: entry.id, shard: placement.shard, isAdmitting: false,
+        staging: HomeStaging(
+          home: entry.home(placement), alias: entry.alias, profile: entry.profile))
+      try await stamp([home], in: shard, by: deadline)
+    }
+  }
+
+  private func stamp(
+    _ homes: [PendingTags], in shard: SQLiteShard, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) {
+    let (staged, placed) = (homes.filter(\.isAdmitting), homes.filter { !$0.isAdmitting })
+    var refusals: [StorageError?] = []
+    if !placed.isEmpty {
+      refusals += try await shard.retag(placed.map(\.staging), by: deadline)
+    }
+    if !staged.isEmpty {
+      // Outrun: the admission has gone on, and staged it with the latest tags.
+      refusals += try await shard.drop(staged.map(\.staging.home), by: deadline)
+        .map { $0?.code == .outrun ? nil : $0 }
+    }
+    let stamped = zip(placed + staged, refusals).filter { $0.1 == nil }.map(\.0)
+    try await directory.noteStamped(stamped, by: deadline)
+    // One that has moved since it was listed has another row, or none.
+    if let refusal = refusals.compactMap(\.self).first { throw refusal }
+  }
+
   private static var tagsPerStep: Int { 1_000 }
 
   /// Goes on with changes of tags that somebody began and did not finish.
@@ -127,7 +180,8 @@ extension ResidencyRouter {
   /// A router does this by itself every minute while it sweeps, and when it is opened.
   public func finishTagChanges() async {
     do throws(RouterError) {
-      for (shard, reason) in try await stampPendingTags(of: nil, by: .now + options.deadline) {
+      for (shard, reason) in try await stampPendingTags(of: nil, by: .now + options.deadline)
+      where reason.code != .elsewhere {
         options.logger.warning(
           "homes are not stamped with their tags",
           metadata: ["shard": "\(shard)", "error.code": "\(reason.code)"])

@@ -32,7 +32,7 @@ public struct UserHandle: Sendable {
       let inForce = try await router.currentPolicy()
       try routing {
         let verdict = try inForce.policy.verdict(
-          for: entry.profile, dataClass: dataClass, in: region)
+          for: entry.profile, isGroup: entry.isGroup, dataClass: dataClass, in: region)
         try inForce.checkHoldsRecords(dataClass)
         guard verdict.isAllowed else { throw RouterError(refusing: verdict) }
       }
@@ -188,10 +188,11 @@ public struct UserHandle: Sendable {
     case .frozen:
       try await routing { try await Task.sleep(for: .milliseconds(1)) }
     case .retagged:
-      // Whoever changed the tags may not have come to this home yet.
+      // Whoever changed the tags may not have come to this home yet. Others of the user are none of this call's business.
       try refresh()
-      _ = try await router.stampPendingTags(of: routes.owner, by: deadline)
+      try await router.stamp(routes.entry, dataClass: route.home.dataClass, by: deadline)
       try await routing { try await Task.sleep(for: .milliseconds(1)) }
+      staleOnce = false
     default:
       // The shard and the directory agree within one reading, or something is wrong with one of them.
       if staleOnce { throw explained(error, route: route) }
@@ -214,9 +215,10 @@ public struct UserHandle: Sendable {
 
   /// Why writes to a home that became illegal are refused.
   func barred(_ route: Route) -> RouterError {
-    let policy = router.policy
-    let verdict = try? policy.verdict(
-      for: routes.entry.profile, dataClass: route.home.dataClass, in: route.region)
+    let entry = routes.entry
+    let verdict = try? router.policy.verdict(
+      for: entry.profile, isGroup: entry.isGroup, dataClass: route.home.dataClass,
+      in: route.region)
     return RouterError(
       .barred,
       "The policy in force no longer allows this home: reads and deletions go on, writes are refused."
@@ -236,7 +238,7 @@ public struct UserHandle: Sendable {
     if route.isProcessable { return }
     try confirmTags(of: route)
     let verdict = try? router.policy.processingVerdict(
-      for: routes.entry.profile, dataClass: route.home.dataClass, in: router.options.location)
+      for: routes.entry, dataClass: route.home.dataClass, in: router.options.location)
     throw RouterError(
       .processingRefused,
       "The policy in force does not allow this process to read or write this data; nothing was read or"

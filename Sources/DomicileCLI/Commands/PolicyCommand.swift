@@ -144,11 +144,14 @@ struct PolicyExplainCommand: AsyncParsableCommand {
         return try policy.profile(words.first ?? "", Array(words.dropFirst()))
       }
     let classes = profile.classes.names ?? policy.classes.map(\.name)
-    let verdicts = try classes.map { dataClass in
+    let verdicts: [(all: Verdict, each: [Verdict])] = try classes.map { dataClass in
       let region = region ?? policy.onlyRegion(of: dataClass)
-      let all = try policy.verdict(for: HomeProfile(members), dataClass: dataClass, in: region)
       let each = try members.map { try policy.verdict(for: $0, dataClass: dataClass, in: region) }
-      return (all: all, each: members.count > 1 ? each : [])
+      guard each.count > 1 else { return (all: each[0], each: []) }
+      return (
+        all: try policy.groupVerdict(
+          for: HomeProfile(members), dataClass: dataClass, in: region), each: each
+      )
     }
     if output.json {
       try printJSON(verdicts.flatMap { [$0.all] + $0.each })

@@ -45,7 +45,10 @@ extension TagChange {
     } else {
       Terminal.print(isDone ? done : "pending")
       for home in barred {
-        Terminal.print("barred: \(home.dataClass) in \(home.region); writes are refused")
+        Terminal.print(
+          home.dataClass == "directory"
+            ? "barred: what the directory notes in \(home.region); it stays there until the user is erased"
+            : "barred: \(home.dataClass) in \(home.region); writes are refused")
         for line in home.verdict?.reasons ?? [] { Terminal.print(line) }
       }
       for (shard, reason) in pending {

@@ -19,19 +19,16 @@ extension ResidencyPolicy {
     profiles.allSatisfy { permitsProcessing($0, dataClass: dataClass, in: location) }
   }
 
-  /// Explains where the data of a home may live, or whether it may live in a region.
+  /// Explains where the data of a group may live, or whether it may live in a region.
   ///
-  /// Of a group it tells what may be, and of the reasons only those that hold for everybody: others would tell one member
-  /// of another's tags.
+  /// It tells what may be, and of the reasons only those that hold for everybody: others would tell one member of another's
+  /// tags, even where all have the same. Where the policy does not know some member's tags, nothing may be.
   ///
-  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
-  public func verdict(
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName`` for a class or region.
+  public func groupVerdict(
     for profile: HomeProfile, dataClass: String, in region: String? = nil
   ) throws(PolicyError) -> Verdict {
-    if profile.members.count == 1 {
-      return try verdict(for: profile.members[0], dataClass: dataClass, in: region)
-    }
-    let compiled = try compile(profile)
+    let compiled = (try? compile(profile)) ?? []
     let number = try number(ofClass: dataClass)
     let serving = servingRegions(compiled, dataClass: number)
     let place = try region.map { name throws(PolicyError) in try self.number(ofRegion: name) }
@@ -59,20 +56,17 @@ extension ResidencyPolicy {
       legalCountries: geography.codes(countries).map(\.description), digest: digest.description)
   }
 
-  /// Explains whether a process in a country may read and write the data of a home; as
-  /// ``processingVerdict(for:dataClass:in:)-(ResidencyProfile,_,_)``, but of a group without reasons.
-  public func processingVerdict(
+  /// Explains whether a process in a country may read and write the data of a group; as
+  /// ``processingVerdict(for:dataClass:in:)``, but without reasons.
+  public func groupProcessingVerdict(
     for profile: HomeProfile, dataClass: String, in location: String?
   ) throws(PolicyError) -> Verdict {
-    if profile.members.count == 1 {
-      return try processingVerdict(
-        for: profile.members[0], dataClass: dataClass, in: location)
-    }
-    let compiled = try compile(profile)
+    let compiled = try? compile(profile)
     let number = try number(ofClass: dataClass)
     let country = try location.map { name throws(PolicyError) in try self.number(ofCountry: name) }
     func isAllowed(in country: Int?) -> Bool {
-      permitsProcessing(compiled, dataClass: number, in: country)
+      compiled.map { permitsProcessing($0, dataClass: number, in: country) }
+        ?? !constraints.restrictsProcessing
     }
     return Verdict(
       outcome: isAllowed(in: country) ? .allowed : .refused, dataClass: dataClass, residence: nil,

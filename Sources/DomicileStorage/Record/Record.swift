@@ -43,7 +43,8 @@ public struct RecordVersion: Hashable, Sendable, CustomStringConvertible, Lossle
   public var description: String { String(UInt64(bitPattern: number), radix: 16) }
 }
 
-/// The user who wrote a record of a group: the user's random alias, which dies when the user is erased.
+/// The user who wrote a record of a group: a random name that the user has in this group and nowhere else, until the user is
+/// erased.
 public struct RecordAuthor: Hashable, Sendable, CustomStringConvertible {
   package let alias: OwnerAlias
   package init(_ alias: OwnerAlias) { self.alias = alias }

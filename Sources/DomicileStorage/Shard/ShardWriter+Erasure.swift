@@ -144,18 +144,20 @@ extension ShardWriter {
     guard let home = try homeRow(request.group, request.dataClass), home.serial == request.serial,
       home.state != .frozen
     else { throw refusal(.moved) }
-    let hold = home.hasHolds ? try hold(on: home.id) : nil
-    let rows = try connection.rows(
-      """
-      SELECT r.home, r.collection, r.key, r.labels, length(r.key) + length(r.value), ?7, r.written
-      FROM label l JOIN record r ON r.home = l.home AND r.collection = l.collection AND r.key = l.key
-      WHERE l.home = ?1 AND l.collection IN (SELECT collection FROM law_collection WHERE class = ?2)
-        AND l.name = '\(LabelText.author)' AND l.value = ?3 AND (l.collection, l.key) > (?4, ?5)
-      ORDER BY l.collection, l.key LIMIT ?6
-      """, .integer(home.id), .text(request.dataClass), .text("\(request.author)"),
-      .text(after?.collection ?? ""), .blob(after?.key ?? []), .integer(Int64(limit)),
-      .integer(home.state == .copying ? 1 : 0),
-      as: { (record: ExpiredRecord($0), written: $0.integer(6)) })
+    let groupHold = home.hasHolds ? try self.hold(on: home.id) : nil
+    let hold = groupHold ?? request.holds.compactMap(held(by:)).first
+    var rows: [(record: ExpiredRecord, written: Int64)] = []
+    // Collection by collection, so that each is entered at its author.
+    let collections = law.collections.filter { $0.value == request.dataClass }.map(\.key).sorted()
+    for collection in collections where collection >= after?.collection ?? "" && rows.count < limit
+    {
+      let key = collection == after?.collection ? after?.key : nil
+      rows += try connection.rows(
+        Self.authoredSQL, .integer(home.id), .text(collection), .text("\(request.author)"),
+        .blob(key ?? []), .integer(Int64(limit - rows.count)),
+        .integer(home.state == .copying ? 1 : 0),
+        as: { (record: ExpiredRecord($0), written: $0.integer(6)) })
+    }
     var kept: [HeldData] = []
     let going = rows.filter { row in
       let held = hold ?? heldByLaw(written: row.written, dataClass: request.dataClass)
@@ -170,6 +172,13 @@ extension ShardWriter {
     erased.held = HeldHome(kept)
     return erased
   }
+
+  static let authoredSQL = """
+    SELECT r.home, r.collection, r.key, r.labels, length(r.key) + length(r.value), ?6, r.written
+    FROM label l JOIN record r ON r.home = l.home AND r.collection = l.collection AND r.key = l.key
+    WHERE l.home = ?1 AND l.collection = ?2 AND l.name = '\(LabelText.author)' AND l.value = ?3 AND l.key > ?4
+    ORDER BY l.key LIMIT ?5
+    """
 
   // MARK: The sweep
 
@@ -349,12 +358,17 @@ package struct AuthoredErasure: Sendable {
   /// The home's.
   package let serial: Int64
   package let author: OwnerAlias
+  /// The legal holds on the author's own data of the class.
+  package let holds: [HomeHold]
 
-  package init(group: OwnerKey, dataClass: String, serial: Int64, author: OwnerAlias) {
+  package init(
+    group: OwnerKey, dataClass: String, serial: Int64, author: OwnerAlias, holds: [HomeHold] = []
+  ) {
     self.group = group
     self.dataClass = dataClass
     self.serial = serial
     self.author = author
+    self.holds = holds
   }
 }
 

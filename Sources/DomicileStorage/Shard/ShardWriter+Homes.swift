@@ -79,14 +79,15 @@ extension ShardWriter {
       """
       UPDATE home SET tags = ?1, profile = ?2
       WHERE owner = ?3 AND class = ?4 AND serial = ?5 AND tags < ?1
-        AND state IN ('incoming', 'active', 'copying', 'frozen')
+        AND state IN ('incoming', 'active', 'copying', 'frozen', 'held')
       """,
       .integer(home.tags), .text("\(staging.profile)"), .blob(home.owner.bytes),
       .text(home.dataClass), .integer(home.serial))
     if connection.changes == 1 { return nil }
     let row = try homeRow(home.owner, home.dataClass)
-    return row?.serial == home.serial && row.map { $0.tags >= home.tags } ?? false
-      ? nil : refusal(.moved)
+    guard let row, row.serial == home.serial else { return refusal(.moved) }
+    // An erased home has none.
+    return row.tags >= home.tags || row.state == .erased ? nil : refusal(.moved)
   }
 
   /// What the writer needs of a home's row.

@@ -262,8 +262,14 @@ extension ShardWriter {
       SELECT name, until FROM hold WHERE home = ? AND (until IS NULL OR until > ?)
       ORDER BY until IS NULL DESC, until DESC LIMIT 1
       """, .integer(home), .integer(time.settled),
-      as: { HeldData(until: $0.integerIfPresent(1), rule: "the legal hold “\($0.text(0))”") }
-    ).first
+      as: { HomeHold(name: $0.text(0), until: $0.integerIfPresent(1)) }
+    ).first.flatMap(held(by:))
+  }
+
+  /// What a legal hold keeps; nil if it has ended.
+  func held(by hold: HomeHold) -> HeldData? {
+    if let until = hold.until, until <= time.settled { return nil }
+    return HeldData(until: hold.until, rule: "the legal hold “\(hold.name)”")
   }
 
   /// Puts a home under a legal hold, or changes when that ends. Why not, if it cannot be.

@@ -179,6 +179,8 @@ package final class ShardWriter: CommitContext {
     let key = VerdictKey(dataClass: dataClass, profile: profile)
     if let known = verdicts[key] { return known }
     let verdict = HomeProfile(profile).map { law.permits($0, dataClass: dataClass) } ?? false
+    // Groups have many profiles.
+    if verdicts.count >= 10_000 { verdicts = [:] }
     verdicts[key] = verdict
     return verdict
   }
