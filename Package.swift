@@ -69,13 +69,20 @@ let package = Package(
     target(
       "DomicileTesting", ["Domicile", "DomicileStorage", "DomicileDirectory", "DomicilePolicy"]),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    // Linked into the tests of all targets, which are one program.
+    .target(name: "CMutexOrder", path: "Tests/CMutexOrder"),
     testTarget(
       "DomicilePolicyTests",
       [
         "CAllocationCounter", "DomicilePolicy", "DomicileTesting",
         .product(name: "Yams", package: "Yams"),
       ]),
-    testTarget("DomicileSQLiteTests", ["CDomicileSQLite", "DomicileSQLite", "DomicileTesting"]),
+    testTarget(
+      "DomicileSQLiteTests",
+      [
+        "CAllocationCounter", "CDomicileSQLite", "CMutexOrder", "DomicileSQLite",
+        "DomicileTesting",
+      ]),
     testTarget(
       "DomicileStorageTests",
       ["DomicilePolicy", "DomicileSQLite", "DomicileStorage", "DomicileTesting"]),

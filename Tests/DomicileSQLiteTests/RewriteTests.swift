@@ -1,3 +1,4 @@
+import CAllocationCounter
 import DomicileSQLite
 import DomicileTesting
 import Foundation
@@ -37,7 +38,8 @@ import Testing
     #expect(files == ["a.sqlite", "a.sqlite-shm", "a.sqlite-wal"])
   }
 
-  @Test func `it does not take memory of the file's size`() async throws {
+  @Test(.disabled(if: allocation_count() < 0, "a sanitizer keeps freed memory for a while"))
+  func `it does not take memory of the file's size`() async throws {
     await #expect(processExitsWith: .success) { [path = path as String] in
       // The most memory that the process ever had, in kibibytes.
       func mostKibibytes() throws -> Int {

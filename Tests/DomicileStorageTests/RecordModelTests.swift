@@ -3,8 +3,9 @@ import DomicileTesting
 import Foundation
 import Testing
 
-/// A shard does what a dictionary would do: 100,000 random steps, and no difference.
-@Suite(.timeLimit(.minutes(5))) struct RecordModelTests {
+/// A shard does what a dictionary would do: 100,000 random steps, and no difference. Under the thread sanitizer they take
+/// some minutes.
+@Suite(.timeLimit(.minutes(15))) struct RecordModelTests {
   private static let stepsPerSeed = 25_000
 
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
