@@ -92,8 +92,12 @@ final class ShardReader {
   }
 
   static func record(_ row: Statement, from first: Int32) throws -> StoredRecord {
-    var labels = row.isNull(first + 4) ? [:] : try LabelText.decode(row.text(first + 4))
-    let author = labels.removeValue(forKey: LabelText.author)
+    var labels: [String: String] = [:]
+    var author: String?
+    if !row.isNull(first + 4) {
+      labels = try LabelText.decode(row.text(first + 4))
+      author = labels.removeValue(forKey: LabelText.author)
+    }
     return StoredRecord(
       key: RecordKey(row.blob(first)), value: row.blob(first + 5),
       version: RecordVersion(number: row.integer(first + 1)),
