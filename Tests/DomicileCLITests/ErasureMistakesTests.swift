@@ -14,7 +14,7 @@ extension Mistake {
     " [--class <name> ...] [--collection <name>] [--prefix <text>] [--deadline <time>] [--yes]")
   fileprivate static let holdAdd = synopsis(
     "hold add", "<user> <name> ",
-    " [--class <name> ...] --reason <text> [--until <yyyy-mm-dd>]")
+    " [--class <name> ...] [--group] --reason <text> [--until <yyyy-mm-dd>]")
   fileprivate static let release = synopsis("hold release", "<user> <name> ", "")
   fileprivate static let holdList = synopsis("hold list", "<user> ", "")
   fileprivate static let lifetime = synopsis(
@@ -147,7 +147,7 @@ extension Mistake {
     Mistake("hold add ida c --reason r --class directory", Mistake.directory, 65),
     Mistake(
       "hold add ben c --reason r --class payments",
-      "notFound: The user has no home for the class “payments”. Nothing was held.\n", 4),
+      "notFound: There is no home for the class “payments”. Nothing was held.\n", 4),
     Mistake(
       "hold add ida c --reason r --until 2027-02-30",
       "Error: The value '2027-02-30' is invalid for '--until <yyyy-mm-dd>'\n\(badDay)", 64),

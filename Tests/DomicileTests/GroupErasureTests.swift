@@ -184,4 +184,33 @@ import Testing
       #expect(try await router.doctor(deep: true).findings == [])
     }
   }
+
+  @Test
+  func `a legal hold on a group keeps it from being deleted and erased, until it is released`()
+    async throws
+  {
+    try await withGroup { deployment, router in
+      #expect(try await router.hold(family, name: "case-2", reason: "A court order.").isDone)
+      #expect(try await router.holds(on: family).map(\.name) == ["case-2"])
+      let hers = try await router.group(family, as: ada)
+      let refused = await #expect(throws: RouterError.self) {
+        try await hers.delete("k", in: .inbox)
+      }
+      #expect(refused?.code == .held)
+      #expect(try await router.erase(ben).held.map(\.records) == [1])
+      #expect(try await router.erase(family).held.map(\.records) == [1])
+      #expect(try await router.release(hold: "case-2", on: family).isDone)
+      await router.finishErasures()
+      #expect(try router.directory.user(router.key.owner(ofUser: "ben")) == nil)
+      #expect(try router.directory.user(router.key.owner(ofGroup: "family")) == nil)
+      #expect(try !isLeft(deployment))
+      #expect(try await router.doctor(deep: true).findings == [])
+    }
+    let missing = await #expect(throws: RouterError.self) {
+      try await withGroup { _, router in
+        _ = try await router.hold(GroupID("nobody"), name: "case", reason: "…")
+      }
+    }
+    #expect(missing?.code == .notFound)
+  }
 }

@@ -27,7 +27,31 @@ extension ResidencyRouter {
     _ user: UserID, name: String, dataClasses: [String]? = nil, reason: String, until: Date? = nil,
     deadline: Duration? = nil
   ) async throws(RouterError) -> HoldResult {
-    let owner = key.owner(ofUser: try user.checked())
+    try await hold(
+      key.owner(ofUser: try user.checked()), name: name, dataClasses: dataClasses, reason: reason,
+      until: until, deadline: deadline)
+  }
+
+  /// The same for the data of a group; see ``hold(_:name:dataClasses:reason:until:deadline:)-(UserID,_,_,_,_,_)``.
+  public func hold(
+    _ group: GroupID, name: String, dataClasses: [String]? = nil, reason: String,
+    until: Date? = nil, deadline: Duration? = nil
+  ) async throws(RouterError) -> HoldResult {
+    try await hold(
+      try groupOwner(group), name: name, dataClasses: dataClasses, reason: reason, until: until,
+      deadline: deadline)
+  }
+
+  private func groupOwner(_ group: GroupID) throws(RouterError) -> OwnerKey {
+    let owner = key.owner(ofGroup: try group.checked())
+    guard try routing({ try directory.user(owner) }) != nil else { throw Self.groupNotFound }
+    return owner
+  }
+
+  private func hold(
+    _ owner: OwnerKey, name: String, dataClasses: [String]?, reason: String, until: Date?,
+    deadline: Duration?
+  ) async throws(RouterError) -> HoldResult {
     let isName = name.utf8.allSatisfy { byte in
       UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
         || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./".utf8.contains(byte)
@@ -50,7 +74,7 @@ extension ResidencyRouter {
     if let missing = classes.first(where: { !placed.contains($0) }) {
       try routing { try inForce.checkHoldsRecords(missing) }
       throw RouterError(
-        .notFound, "The user has no home for the class “\(missing)”. Nothing was held.")
+        .notFound, "There is no home for the class “\(missing)”. Nothing was held.")
     }
     let end = ContinuousClock.now + (deadline ?? options.deadline)
     let hold = LegalHold(
@@ -71,11 +95,26 @@ extension ResidencyRouter {
   public func release(
     hold name: String, on user: UserID, deadline: Duration? = nil
   ) async throws(RouterError) -> HoldResult {
-    let owner = key.owner(ofUser: try user.checked())
+    try await release(
+      hold: name, on: key.owner(ofUser: try user.checked()), deadline: deadline)
+  }
+
+  /// The same for a hold on a group.
+  public func release(
+    hold name: String, on group: GroupID, deadline: Duration? = nil
+  ) async throws(RouterError) -> HoldResult {
+    try await release(hold: name, on: try groupOwner(group), deadline: deadline)
+  }
+
+  private func release(
+    hold name: String, on owner: OwnerKey, deadline: Duration?
+  ) async throws(RouterError) -> HoldResult {
     let end = ContinuousClock.now + (deadline ?? options.deadline)
     guard try routing({ try directory.user(owner) }) != nil,
       let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
-    else { throw RouterError(.notFound, "There is no legal hold of that name on this user.") }
+    else {
+      throw RouterError(.notFound, "There is no legal hold of that name on this user or group.")
+    }
     _ = try await routing {
       try await directory.endHold(name, on: owner, at: options.clock.now, by: end)
     }
@@ -101,6 +140,12 @@ extension ResidencyRouter {
       guard try directory.user(owner) != nil else { throw Self.userNotFound }
       return try directory.holds(on: owner)
     }
+  }
+
+  /// The legal holds on a group's data.
+  public func holds(on group: GroupID) async throws(RouterError) -> [LegalHold] {
+    let owner = try groupOwner(group)
+    return try routing { try directory.holds(on: owner) }
   }
 
   /// Does something in the shards of a user's homes.

@@ -140,7 +140,7 @@ extension ResidencyRouter {
     return try await erase(owner, dataClasses: dataClasses, deadline: deadline)
   }
 
-  private static var groupNotFound: RouterError {
+  static var groupNotFound: RouterError {
     RouterError(.notFound, "There is no such group. Create it first.")
   }
 

@@ -23,6 +23,9 @@ struct HoldAddCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var classes: DataClassOptions
 
+  @Flag(name: .customLong("group"), help: "The id is that of a group.")
+  var isGroup = false
+
   @Option(help: ArgumentHelp("Why, for whoever asks later.", valueName: "text"))
   var reason: String
 
@@ -34,8 +37,13 @@ struct HoldAddCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let result = try await router.hold(
-        user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
+      let result =
+        isGroup
+        ? try await router.hold(
+          GroupID(user.user), name: name.name, dataClasses: classes.names, reason: reason,
+          until: until?.end)
+        : try await router.hold(
+          user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
       let end = until.map { "until \($0.end.ISO8601Format())" } ?? "until it is released"
       try report(
         result, "held", "\(result.dataClasses.joined(separator: ", ")), \(end)", output)
@@ -53,9 +61,15 @@ struct HoldReleaseCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
+  @Flag(name: .customLong("group"), help: "The id is that of a group.")
+  var isGroup = false
+
   func run() async throws {
     try await deployment.withRouter { router in
-      let result = try await router.release(hold: name.name, on: user.id)
+      let result =
+        isGroup
+        ? try await router.release(hold: name.name, on: GroupID(user.user))
+        : try await router.release(hold: name.name, on: user.id)
       try report(result, "released", result.dataClasses.joined(separator: ", "), output)
     }
   }
@@ -69,9 +83,14 @@ struct HoldListCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
+  @Flag(name: .customLong("group"), help: "The id is that of a group.")
+  var isGroup = false
+
   func run() async throws {
     try await deployment.withRouter { router in
-      let holds = try await router.holds(on: user.id)
+      let holds =
+        isGroup
+        ? try await router.holds(on: GroupID(user.user)) : try await router.holds(on: user.id)
       if output.json { return try printJSON(holds) }
       var table = TextTable("name", "classes", "placed", "until", "reason")
       for hold in holds {
