@@ -15,8 +15,8 @@ extension Mistake {
   fileprivate static let holdAdd = synopsis(
     "hold add", "<user> <name> ",
     " [--class <name> ...] [--group] --reason <text> [--until <yyyy-mm-dd>]")
-  fileprivate static let release = synopsis("hold release", "<user> <name> ", "")
-  fileprivate static let holdList = synopsis("hold list", "<user> ", "")
+  fileprivate static let release = synopsis("hold release", "<user> <name> ", " [--group]")
+  fileprivate static let holdList = synopsis("hold list", "<user> ", " [--group]")
   fileprivate static let lifetime = synopsis(
     "lifetime", "<user> <collection> ",
     " [--after <time>] [--never] [--default] [--prefix <text>]")
@@ -131,7 +131,7 @@ extension Mistake {
   private static let badDay =
     "Help:  --until <yyyy-mm-dd>  The last day of the hold, by UTC. By default it lasts until it is released.\n\(Mistake.holdAdd)"
   private static let noHold =
-    "notFound: There is no legal hold of that name on this user.\n"
+    "notFound: There is no legal hold of that name here.\n"
 
   private static let holding = [
     Mistake("hold add nobody c --reason r", Mistake.nobody, 4),

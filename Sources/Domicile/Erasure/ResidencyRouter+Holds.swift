@@ -113,7 +113,7 @@ extension ResidencyRouter {
     guard try routing({ try directory.user(owner) }) != nil,
       let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
     else {
-      throw RouterError(.notFound, "There is no legal hold of that name on this user or group.")
+      throw RouterError(.notFound, "There is no legal hold of that name here.")
     }
     _ = try await routing {
       try await directory.endHold(name, on: owner, at: options.clock.now, by: end)
