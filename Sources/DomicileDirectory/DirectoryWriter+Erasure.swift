@@ -46,6 +46,7 @@ extension DirectoryWriter {
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
       }, shared: isWholeUser ? try sharedHomes(of: user.id) : [],
+      staged: isWholeUser ? try stagedHomes(of: user.id) : [],
       holds: try holds(on: user.id, at: time))
   }
 
@@ -65,6 +66,15 @@ extension DirectoryWriter {
           serial: row.integer(3), author: OwnerAlias(bytes: row.blob(4)))
       }
     ).compactMap(\.self)
+  }
+
+  private func stagedHomes(of user: Int64) throws -> [String] {
+    try connection.rows(
+      """
+      SELECT DISTINCT p.shard FROM member m JOIN placement p ON p.user = m.group_id
+      WHERE m.user = ? AND p.state = 'admitting'
+      """, .integer(user), as: { $0.integer(0) }
+    ).compactMap { shardNames[$0] }
   }
 
   private func forgetEndedErasure(of user: Int64) throws {
@@ -119,8 +129,10 @@ extension DirectoryWriter {
       // A hold that keeps what the user wrote in a group is still to be released.
       if !isSharedHeld {
         try connection.run(
-          "DELETE FROM hold WHERE user = ? AND class = ?", .integer(plan.userID),
-          .text(home.dataClass))
+          """
+          DELETE FROM hold WHERE user = ?1 AND class = ?2
+            AND (?3 OR NOT EXISTS (SELECT 1 FROM member WHERE user = ?1))
+          """, .integer(plan.userID), .text(home.dataClass), .integer(plan.isWholeUser ? 1 : 0))
       }
       try forgetPendingTags(of: plan.userID, home.dataClass)
       try count(-1, home.shard)
@@ -181,7 +193,10 @@ extension DirectoryWriter {
 
   /// Has all erasures looked at again that wait for the end of what the policy holds.
   func wakeErasures() throws {
-    try connection.run("UPDATE user SET erasure_due = 0 WHERE erasure_due IS NOT NULL")
+    try connection.run(
+      """
+      UPDATE user SET erasure_due = 0 WHERE erasure_due IS NOT NULL OR erasure_lease IS NOT NULL
+      """)
   }
 
   /// Notes that a legal hold has ended, before the shards are told; whether there was one of that name.

@@ -294,7 +294,6 @@ package final class DirectoryWriter: CommitContext {
     let shard =
       try old.flatMap { target.legalShards.contains($0) ? $0 : nil }
       ?? leastLoaded(target, user: user.id)
-    try forgetPendingTags(of: user.id, target.dataClass)
     if let old {
       // While the home at an illegal target is not dropped, the row still names that target.
       try change(user.id, target.dataClass, shard: old, serial: token)
@@ -333,7 +332,10 @@ package final class DirectoryWriter: CommitContext {
     // With other tags it may have to live elsewhere, and its home is staged with these.
     try placePlacement.bind(5, ticket.home.tags)
     try placePlacement.run()
-    return connection.changes == 1 ? nil : outrun
+    guard connection.changes == 1 else { return outrun }
+    // Its home was staged with these tags, and none is left at another target.
+    try forgetPendingTags(of: ticket.userID, ticket.home.dataClass)
+    return nil
   }
 
   private func holds(_ ticket: AdmissionTicket, shard: String) throws -> Bool {

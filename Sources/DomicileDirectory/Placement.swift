@@ -191,6 +191,8 @@ package struct ErasurePlan: Sendable {
   package let homes: [Home]
   /// The homes of groups in which the user is or was, where there may be records that the user has written.
   package let shared: [SharedHome]
+  /// The shards where homes of such groups are staged, perhaps, with the user's tags.
+  package let staged: [String]
   /// By class, the legal holds that have not ended, as the directory knows them.
   package let holds: [String: [HomeHold]]
 

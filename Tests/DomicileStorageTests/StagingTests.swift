@@ -88,8 +88,12 @@ import Testing
       Case(.incoming, token: 9, .outrun),
       Case(.incoming, token: 10, nil, after: "absent 10"),
       Case(.incoming, token: 11, nil, after: "absent 11"),
+      // A later life's, which was never staged here.
+      Case(.erased, token: 9, .outrun),
+      Case(.erased, token: 10, .outrun),
+      Case(.erased, token: 11, nil, after: "absent 11"),
     ]
-    + [HomeState.active, .copying, .frozen, .moved, .erased].flatMap { state in
+    + [HomeState.active, .copying, .frozen, .moved].flatMap { state in
       Case.tokens.map { Case(state, token: $0, .outrun) }
     }
 

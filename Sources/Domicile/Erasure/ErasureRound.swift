@@ -29,6 +29,9 @@ struct ErasureRound {
   ) async throws(RouterError) -> ErasureReceipt? {
     defer { lease.cancel() }
     var pending: [ErasureReceipt.Pending] = []
+    // What is held is found anew.
+    for home in erased.keys { erased[home]?.held = nil }
+    for shared in authored.keys { authored[shared]?.held = nil }
     let own = Dictionary(grouping: plan.homes, by: \.shard)
     for (name, homes) in own.sorted(by: { $0.key < $1.key }) {
       let isOutrun = await inShard(name, &pending) { round, shard in
@@ -47,14 +50,14 @@ struct ErasureRound {
         pending.append(ErasureReceipt.Pending(place: shard, reason: "\(reason)"))
       }
     }
-    for shared in authored.keys { authored[shared]?.held = nil }
     for shared in plan.shared {
       let isOutrun = await inShard(shared.home.shard, &pending) { round, shard in
         try await round.erase(shared, plan.holds[shared.home.dataClass] ?? [], in: shard)
       }
       if isOutrun { return nil }
     }
-    for name in Set(plan.homes.map(\.shard) + plan.shared.map(\.home.shard)).sorted() {
+    for name in Set(plan.homes.map(\.shard) + plan.shared.map(\.home.shard) + plan.staged).sorted()
+    {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
         let purge = await shard.purge(by: deadline)

@@ -71,6 +71,9 @@ extension ResidencyRouter {
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
     let placed = entry.placements.map(\.dataClass)
     let classes = dataClasses ?? placed
+    guard !classes.isEmpty else {
+      throw RouterError(.notFound, "There is no home of this user or group. Nothing was held.")
+    }
     if let missing = classes.first(where: { !placed.contains($0) }) {
       try routing { try inForce.checkHoldsRecords(missing) }
       throw RouterError(

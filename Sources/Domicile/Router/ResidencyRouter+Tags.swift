@@ -110,7 +110,9 @@ extension ResidencyRouter {
   func stampPendingTags(
     of owner: OwnerKey?, by deadline: ContinuousClock.Instant
   ) async throws(RouterError) -> [(shard: String, reason: RouterError)] {
+    // Shards that do not answer, and those that refused a home.
     var failures: [String: RouterError] = [:]
+    var refused: [String: RouterError] = [:]
     var last: PendingTags?
     while true {
       let page = try routing {
@@ -125,7 +127,10 @@ extension ResidencyRouter {
           }
           let shard = try await shard(definition, in: current, by: deadline)
           try await routing(region: definition.region) {
-            try await stamp(homes, in: shard, by: deadline)
+            // One home that is missing keeps no other waiting.
+            if let refusal = try await stamp(homes, in: shard, by: deadline) {
+              refused[name] = RouterError(refusal, region: definition.region)
+            }
           }
         } catch {
           failures[name] = error
@@ -133,7 +138,8 @@ extension ResidencyRouter {
       }
       if page.count < Self.tagsPerStep { break }
     }
-    return failures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    return failures.merging(refused, uniquingKeysWith: { failure, _ in failure })
+      .sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// Stamps one home of an entry, if it is not known to have the latest tags.
@@ -150,13 +156,14 @@ extension ResidencyRouter {
         userID: entry.id, shard: placement.shard, isAdmitting: false,
         staging: HomeStaging(
           home: entry.home(placement), alias: entry.alias, profile: entry.profile))
-      try await stamp([home], in: shard, by: deadline)
+      if let refusal = try await stamp([home], in: shard, by: deadline) { throw refusal }
     }
   }
 
+  /// Stamps those that can be; why one could not.
   private func stamp(
     _ homes: [PendingTags], in shard: SQLiteShard, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) {
+  ) async throws(StorageError) -> StorageError? {
     let (staged, placed) = (homes.filter(\.isAdmitting), homes.filter { !$0.isAdmitting })
     var refusals: [StorageError?] = []
     if !placed.isEmpty {
@@ -164,13 +171,13 @@ extension ResidencyRouter {
     }
     if !staged.isEmpty {
       // Outrun: the admission has gone on, and staged it with the latest tags.
-      refusals += try await shard.drop(staged.map(\.staging.home), by: deadline)
+      refusals += try await shard.dropTaggedEarlier(staged.map(\.staging.home), by: deadline)
         .map { $0?.code == .outrun ? nil : $0 }
     }
     let stamped = zip(placed + staged, refusals).filter { $0.1 == nil }.map(\.0)
     try await directory.noteStamped(stamped, by: deadline)
     // One that has moved since it was listed has another row, or none.
-    if let refusal = refusals.compactMap(\.self).first { throw refusal }
+    return refusals.compactMap(\.self).first
   }
 
   private static var tagsPerStep: Int { 1_000 }

@@ -27,8 +27,10 @@ public struct UserHandle: Sendable {
   public func place(
     _ dataClass: String, in region: String, deadline: Duration? = nil
   ) async throws(RouterError) {
-    let entry = routes.entry
     do throws(RouterError) {
+      try refresh()
+      let entry = routes.entry
+      try membership?.check(tags: entry.tags)
       let inForce = try await router.currentPolicy()
       try routing {
         let verdict = try inForce.policy.verdict(

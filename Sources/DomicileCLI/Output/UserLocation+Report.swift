@@ -27,6 +27,7 @@ extension UserLocation {
       }
       if let known = groups.firstIndex(where: {
         $0.verdict.region == verdict.region && $0.verdict.rules == verdict.rules
+          && $0.verdict.outcome == verdict.outcome
       }) {
         groups[known].classes.append(placement.dataClass)
       } else {

@@ -134,7 +134,16 @@ package final class SQLiteShard: ShardStore {
   package func drop(
     _ homes: [HomeReference], by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?] {
-    try await commits.commit(by: deadline) { writer in try homes.map(writer.drop) }
+    try await commits.commit(by: deadline) { writer in try homes.map { try writer.drop($0) } }
+  }
+
+  /// Drops those that were staged with earlier tags than the references'.
+  package func dropTaggedEarlier(
+    _ homes: [HomeReference], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?] {
+    try await commits.commit(by: deadline) { writer in
+      try homes.map { try writer.drop($0, onlyEarlierTags: true) }
+    }
   }
 
   package func retag(

@@ -54,10 +54,20 @@ extension ShardWriter {
   }
 
   /// Drops a staged home, leaving a row `absent` with the token; a row is made where there is none.
-  func drop(_ home: HomeReference) throws -> StorageError? {
+  /// With `onlyEarlierTags` one that was staged with the reference's tags, or later ones, stays.
+  func drop(_ home: HomeReference, onlyEarlierTags: Bool = false) throws -> StorageError? {
     if let old = try homeRow(home.owner, home.dataClass) {
-      guard old.serial <= home.serial, old.state == .absent || old.state == .incoming else {
-        return outrun
+      guard old.serial <= home.serial else { return outrun }
+      switch old.state {
+      case .absent: break
+      case .incoming:
+        if onlyEarlierTags, old.tags >= home.tags { return nil }
+      case .erased where old.serial < home.serial:
+        // An earlier life's: whoever was to stage over it is outrun by the token.
+        let left = try connection.integer(
+          "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
+        if left != nil { return refusal(.erasing) }
+      default: return outrun
       }
     }
     try connection.run(
