@@ -191,6 +191,24 @@ struct ProfileOptions: ParsableArguments {
   var attributes: [String] { tags.attributes }
 }
 
+/// How an erasure is asked for.
+struct ErasureOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How long this may take, such as 30s; what is not done then is pending. By default 10s.",
+      valueName: "time"))
+  var deadline: Lifetime?
+
+  @Flag(help: "Erase, and do not only say what would be erased.")
+  var yes = false
+}
+
+/// Whose data a hold is on, where that may be a group's.
+struct GroupFlag: ParsableArguments {
+  @Flag(name: .customLong("group"), help: "The id is that of a group.")
+  var isSet = false
+}
+
 /// A time with its unit, as policies write it: `90s`, `12h`, `30d`, `1y`.
 struct Lifetime: ExpressibleByArgument {
   let duration: Duration

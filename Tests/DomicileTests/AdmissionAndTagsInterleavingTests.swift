@@ -24,16 +24,6 @@ import Testing
   }
   private typealias StepwiseStep = StepwiseAdmitter.Step
 
-  /// All orders of some sequences.
-  private static func orders(_ sequences: [[Step]]) -> [[Step]] {
-    if sequences.allSatisfy(\.isEmpty) { return [[]] }
-    return sequences.indices.filter { !sequences[$0].isEmpty }.flatMap { index in
-      var rest = sequences
-      let step = rest[index].removeFirst()
-      return orders(rest).map { [step] + $0 }
-    }
-  }
-
   private static let change: [Step] = [.change, .list, .stamp, .note]
   private static func admission(_ number: Int, _ steps: [StepwiseStep]) -> [Step] {
     steps.map { .admit(number, $0) }
@@ -46,8 +36,8 @@ import Testing
 
   @Test func `the number of orders is what combinatorics says`() {
     let one = Self.admission(0, [.begin, .stage, .commit, .open])
-    #expect(Self.orders([Self.change, one]).count == 70)
-    #expect(Self.orders([Self.change, one, Self.admission(1, [.begin, .stage])]).count == 3_150)
+    #expect(interleavings([Self.change, one]).count == 70)
+    #expect(interleavings([Self.change, one, Self.admission(1, [.begin, .stage])]).count == 3_150)
   }
 
   @Test(arguments: Life.allCases)
@@ -55,7 +45,7 @@ import Testing
     async throws
   {
     try await Self.run(
-      Self.orders([
+      interleavings([
         Self.change, Self.admission(0, [.begin, .stage, .commit, .open]),
         Self.admission(1, [.begin, .stage]),
       ]), life, to: #require(ResidencyProfile("IN")))
@@ -65,7 +55,7 @@ import Testing
     async throws
   {
     try await Self.run(
-      Self.orders([
+      interleavings([
         Self.change, Self.admission(0, [.begin, .stage, .commit]),
         Self.admission(1, [.begin, .stage, .commit]),
       ]), .first, to: #require(ResidencyProfile("IN")))
@@ -73,7 +63,7 @@ import Testing
 
   @Test func `two changes and an admission`() async throws {
     try await Self.run(
-      Self.orders([
+      interleavings([
         [.change, .list, .stamp, .note], [.change], Self.admission(0, [.begin, .stage, .commit]),
         Self.admission(1, [.begin]),
       ]), .first, to: #require(ResidencyProfile("IN")))
@@ -84,7 +74,7 @@ import Testing
     async throws
   {
     try await Self.run(
-      Self.orders([
+      interleavings([
         Self.change, Self.admission(0, [.begin, .stage]),
         Self.admission(1, [.begin, .drop, .retarget, .stage, .commit]),
       ]), life, to: .european)

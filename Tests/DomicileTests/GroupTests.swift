@@ -11,15 +11,6 @@ import Testing
   private let eve = UserID("eve")
   private let family = GroupID("family")
 
-  private func error(_ body: () async throws -> Void) async -> RouterError? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return error as? RouterError
-    }
-  }
-
   /// Ada lives in Germany, Ben in the United States and Eve in India.
   private func withUsers(
     files: RegionFiles = .small,
@@ -56,7 +47,7 @@ import Testing
     async throws
   {
     try await withUsers { _, router in
-      let refused = await error { try await router.createGroup(family, members: [ada, eve]) }
+      let refused = await routerError { try await router.createGroup(family, members: [ada, eve]) }
       // Payments of a German stay in the EU, those of an Indian in India.
       #expect(refused?.code == .unplaceable)
       #expect(refused?.verdict?.residence == nil)
@@ -67,7 +58,7 @@ import Testing
         #expect(!message.contains(word), "\(message)")
       }
       #expect(message.contains("payments of this group may live in no country"))
-      let missing = await error { _ = try await router.group(family, as: ada) }
+      let missing = await routerError { _ = try await router.group(family, as: ada) }
       #expect(missing?.code == .notFound)
     }
   }
@@ -94,7 +85,7 @@ import Testing
       try await own.put("4".utf8, key: "a", in: .inbox)
       #expect(try await own.get("a", in: .inbox)?.author == nil)
       #expect(hers.profile == nil)
-      let stranger = await error { _ = try await router.group(family, as: eve) }
+      let stranger = await routerError { _ = try await router.group(family, as: eve) }
       #expect(stranger?.code == .notFound)
     }
   }
@@ -104,13 +95,13 @@ import Testing
   {
     try await withUsers { _, router in
       try await router.createGroup(family, members: [ada], dataClasses: ["payments"])
-      let refused = await error { _ = try await router.join(eve, to: family) }
+      let refused = await routerError { _ = try await router.join(eve, to: family) }
       #expect(refused?.code == .unplaceable)
       let message = try #require(refused?.message)
       for word in ["DE", "IN", "EU", "eu-at-home", "in-payments"] {
         #expect(!message.contains(word), "\(message)")
       }
-      let outside = await error { _ = try await router.group(family, as: eve) }
+      let outside = await routerError { _ = try await router.group(family, as: eve) }
       #expect(outside?.code == .notFound)
       #expect(try await router.locate(family).residence == "DE")
     }
@@ -121,7 +112,7 @@ import Testing
       try await router.createGroup(family, members: [ben], dataClasses: ["messages"])
       let his = try await router.group(family, as: ben)
       try await his.put("1".utf8, key: "k", in: .inbox)
-      let refused = await error { _ = try await router.join(ada, to: family) }
+      let refused = await routerError { _ = try await router.join(ada, to: family) }
       #expect(refused?.code == .refused)
       #expect(refused?.verdict?.alternatives == ["dublin"])
       try await his.put("2".utf8, key: "k", in: .inbox)
@@ -129,7 +120,7 @@ import Testing
       let change = try await router.join(ada, to: family, barsHomes: true)
       #expect(change.isDone)
       #expect(change.barred.map(\.region) == ["ashburn"])
-      let barred = await error { try await his.put("3".utf8, key: "k", in: .inbox) }
+      let barred = await routerError { try await his.put("3".utf8, key: "k", in: .inbox) }
       #expect(barred?.code == .barred)
       let hers = try await router.group(family, as: ada)
       #expect(try await hers.get("k", in: .inbox)?.text == "2")
@@ -137,7 +128,7 @@ import Testing
       let left = try await router.leave(ada, from: family)
       #expect(left.barred == [])
       try await his.put("4".utf8, key: "k", in: .inbox)
-      let gone = await error { _ = try await hers.get("k", in: .inbox) }
+      let gone = await routerError { _ = try await hers.get("k", in: .inbox) }
       #expect(gone?.code == .notFound)
     }
   }
@@ -152,14 +143,14 @@ import Testing
         #expect(try await router.leave(ben, from: family).isDone)
         // The other member's calls bring the router's routes up to date, which are shared.
         try await hers.put("2".utf8, key: "k", in: .inbox)
-        let write = await error { try await his.put("3".utf8, key: "k", in: .inbox) }
-        let read = await error { _ = try await his.get("k", in: .inbox) }
+        let write = await routerError { try await his.put("3".utf8, key: "k", in: .inbox) }
+        let read = await routerError { _ = try await his.get("k", in: .inbox) }
         #expect(write?.code == .notFound)
         #expect(read?.code == .notFound)
       }
       // What was interrupted is gone on with.
       #expect(try await router.leave(ben, from: family).isDone)
-      let never = await error { _ = try await router.leave(eve, from: family) }
+      let never = await routerError { _ = try await router.leave(eve, from: family) }
       #expect(never?.code == .notFound)
       #expect(try await router.join(ben, to: family).isDone)
       try await router.group(family, as: ben).put("4".utf8, key: "k", in: .inbox)
@@ -176,7 +167,7 @@ import Testing
       let receipt = try await router.erase(family)
       #expect(receipt.isDone)
       #expect(receipt.records == 1)
-      let gone = await error { _ = try await router.locate(family) }
+      let gone = await routerError { _ = try await router.locate(family) }
       #expect(gone?.code == .notFound)
       #expect(try await router.doctor(deep: true).findings == [])
     }
@@ -188,7 +179,7 @@ import Testing
       let his = try await router.group(family, as: ben)
       try await his.put("1".utf8, key: "k", in: .inbox)
       #expect(try await router.retag(ben, residence: "DE").isDone)
-      let barred = await error { try await his.put("2".utf8, key: "k", in: .inbox) }
+      let barred = await routerError { try await his.put("2".utf8, key: "k", in: .inbox) }
       #expect(barred?.code == .barred)
       #expect(barred?.verdict?.residence == nil)
       _ = try await router.retag(ben, residence: "US")
@@ -218,7 +209,7 @@ import Testing
         #expect(try await hers.page(.inbox).records == [])
         #expect(try await hers.get("ada", in: .threads)?.text == "1")
       }
-      let gone = await error { _ = try await router.group(family, as: ben) }
+      let gone = await routerError { _ = try await router.group(family, as: ben) }
       #expect(gone?.code == .notFound)
       #expect(try await router.locate(family).residence == "DE")
       #expect(try await router.doctor(deep: true).findings == [])
@@ -234,14 +225,14 @@ import Testing
         let his = try await other.group(family, as: ben)
         try await his.put("1".utf8, key: "k", in: .inbox)
         #expect(try await router.erase(ben).isDone)
-        let late = await error { try await his.put("2".utf8, key: "k", in: .inbox) }
+        let late = await routerError { try await his.put("2".utf8, key: "k", in: .inbox) }
         #expect(late?.code == .notFound)
         // Another life of the user is another author, and no member.
         try await router.admit(ben, residence: "US")
-        let later = await error { try await his.put("3".utf8, key: "k", in: .inbox) }
+        let later = await routerError { try await his.put("3".utf8, key: "k", in: .inbox) }
         #expect(later?.code == .notFound)
         #expect(try await router.join(ben, to: family).isDone)
-        let stale = await error { try await his.put("4".utf8, key: "k", in: .inbox) }
+        let stale = await routerError { try await his.put("4".utf8, key: "k", in: .inbox) }
         #expect(stale?.code == .notFound)
         let fresh = try await other.group(family, as: ben)
         try await fresh.put("5".utf8, key: "k", in: .inbox)
@@ -264,7 +255,7 @@ import Testing
       #expect(receipt.records == 0)
       let hers = try await router.group(family, as: ada)
       #expect(try await hers.get("k", in: .inbox)?.text == "1")
-      let again = await error { try await router.admit(ben, residence: "US") }
+      let again = await routerError { try await router.admit(ben, residence: "US") }
       #expect(again?.code == .erasing)
       deployment.clock.advance(by: .seconds(11 * 86_400))
       await router.finishErasures()
@@ -276,32 +267,32 @@ import Testing
 
   @Test func `mistakes are named`() async throws {
     try await withUsers { _, router in
-      let empty = await error { try await router.createGroup(family, members: []) }
+      let empty = await routerError { try await router.createGroup(family, members: []) }
       #expect(empty?.code == .invalidArgument)
-      let unknown = await error {
+      let unknown = await routerError {
         try await router.createGroup(family, members: [ada, UserID("nobody")])
       }
       #expect(unknown?.code == .notFound)
-      let name = await error { try await router.createGroup(GroupID(""), members: [ada]) }
+      let name = await routerError { try await router.createGroup(GroupID(""), members: [ada]) }
       #expect(name?.code == .invalidArgument)
       #expect(name?.message == "A group's id has 1 to 512 bytes; this one has 0.")
-      let dataClass = await error {
+      let dataClass = await routerError {
         try await router.createGroup(family, members: [ada], dataClasses: ["mesages"])
       }
       #expect(dataClass?.code == .unknownName)
-      let region = await error {
+      let region = await routerError {
         try await router.createGroup(
           family, members: [ada], dataClasses: ["messages"], region: "ashburn")
       }
       #expect(region?.code == .refused)
       try await router.createGroup(family, members: [ada], dataClasses: ["messages"])
-      let other = await error {
+      let other = await routerError {
         try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
       }
       #expect(other?.code == .groupExists)
-      let missing = await error { _ = try await router.join(ada, to: GroupID("friends")) }
+      let missing = await routerError { _ = try await router.join(ada, to: GroupID("friends")) }
       #expect(missing?.code == .notFound)
-      let nobody = await error { _ = try await router.join(UserID("nobody"), to: family) }
+      let nobody = await routerError { _ = try await router.join(UserID("nobody"), to: family) }
       #expect(nobody?.code == .notFound)
       #expect(try await router.join(ada, to: family).isDone)
     }
@@ -329,7 +320,7 @@ import Testing
       try await router.createGroup(GroupID("work"), members: [ben], dataClasses: ["messages"])
       let his = try await router.group(GroupID("work"), as: ben)
       _ = try await router.join(ada, to: GroupID("work"), barsHomes: true)
-      let refused = await error { try await his.place("payments", in: "ashburn") }
+      let refused = await routerError { try await his.place("payments", in: "ashburn") }
       #expect(refused?.code == .refused)
     }
   }
@@ -344,7 +335,7 @@ import Testing
       }
       try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
       let hers = try await router.group(family, as: ada)
-      let refused = await error { try await hers.place("payments", in: "ashburn") }
+      let refused = await routerError { try await hers.place("payments", in: "ashburn") }
       let message = try #require(refused?.message)
       for word in ["DE", "minor", "eu-at-home", "GDPR"] {
         #expect(!message.contains(word), "\(message)")
@@ -376,10 +367,10 @@ import Testing
       #expect(try await router.apply(regions: deployment.regions).isApplied)
       let his = try await router.group(family, as: ben)
       let refusals = [
-        await error { _ = try await router.join(eve, to: family) },
-        await error { try await his.place("payments", in: "dublin") },
-        await error { try await router.createGroup(GroupID("other"), members: [ada, ben]) },
-        await error { try await his.put("1".utf8, key: "k", in: .inbox) },
+        await routerError { _ = try await router.join(eve, to: family) },
+        await routerError { try await his.place("payments", in: "dublin") },
+        await routerError { try await router.createGroup(GroupID("other"), members: [ada, ben]) },
+        await routerError { try await his.put("1".utf8, key: "k", in: .inbox) },
       ]
       for refusal in refusals {
         let refusal = try #require(refusal)
@@ -400,7 +391,7 @@ import Testing
         GroupJoining(group: group, user: user, author: group.alias), law: directory.reference(),
         by: .soon)
       #expect(refusal?.code == .outrun)
-      let refused = await error { _ = try await router.join(eve, to: family) }
+      let refused = await routerError { _ = try await router.join(eve, to: family) }
       #expect(refused?.code == .unplaceable)
     }
   }

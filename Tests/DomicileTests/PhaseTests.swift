@@ -9,15 +9,6 @@ import Testing
 @Suite struct PhaseTests {
   private let user = UserID("ada")
 
-  private func code(_ body: () async throws -> Void) async -> RouterError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? RouterError)?.code
-    }
-  }
-
   @Test func `a rule comes into force at the beginning of its day, for a router that is open`()
     async throws
   {
@@ -28,7 +19,7 @@ import Testing
       try await ada.put([1], key: "k", in: .inbox)
       #expect(router.policyGeneration == generation)
       deployment.clock.advance(by: .milliseconds(1))
-      let late = await code { try await ada.put([2], key: "k", in: .inbox) }
+      let late = await routerCode { try await ada.put([2], key: "k", in: .inbox) }
       #expect(late == .barred)
       let next = router.policyGeneration
       #expect(next > generation)
@@ -49,7 +40,7 @@ import Testing
     deployment.clock.advance(by: .seconds(20 * 86_400))
     try await deployment.withRouter { router in
       let ada = try await router.user(user)
-      let late = await code { try await ada.put([2], key: "k", in: .inbox) }
+      let late = await routerCode { try await ada.put([2], key: "k", in: .inbox) }
       #expect(late == .barred)
       #expect(router.policy.phase.start == PolicyDay("2026-01-11"))
       #expect(router.policy.phase.end == nil)
@@ -83,7 +74,7 @@ import Testing
       await withTaskGroup { group in
         for other in [router] + others {
           group.addTask { [user] in
-            let code = await code {
+            let code = await routerCode {
               try await other.user(user).put([1], key: "k", in: .inbox)
             }
             #expect(code == .barred)

@@ -12,15 +12,6 @@ import Testing
   private let ben = UserID("ben")
   private let family = GroupID("family")
 
-  private func code(_ body: () async throws -> Void) async -> RouterError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? RouterError)?.code
-    }
-  }
-
   @Test func `a take-over that stops keeps an erased member's tags in a staged home`()
     async throws
   {
@@ -69,9 +60,8 @@ import Testing
     }
   }
 
-  @Test func `a new life whose target became illegal before it was staged is admitted`()
-    async throws
-  {
+  /// Ada was erased, and the admission of her next life stopped after its first step.
+  private func withNewLifeHalfWay() async throws -> TemporaryDeployment {
     let deployment = try await TemporaryDeployment()
     try await deployment.withRouter { router in
       try await router.admit(ada, residence: "US", dataClasses: ["messages"])
@@ -82,6 +72,13 @@ import Testing
         reference: try files.directory.reference(), policy: try ResidencyPolicy(files: .small))
       try await StepwiseAdmitter(files, user: "ada", profile: .american, law: law).take(.begin)
     }
+    return deployment
+  }
+
+  @Test func `a new life whose target became illegal before it was staged is admitted`()
+    async throws
+  {
+    let deployment = try await withNewLifeHalfWay()
     try await deployment.withRouter { router in
       #expect(try await router.retag(ada, residence: "DE").isDone)
       let admitted = try await router.admit(
@@ -93,16 +90,7 @@ import Testing
   @Test func `a new life whose target a new law forbids before it was staged is admitted`()
     async throws
   {
-    let deployment = try await TemporaryDeployment()
-    try await deployment.withRouter { router in
-      try await router.admit(ada, residence: "US", dataClasses: ["messages"])
-      #expect(try await router.erase(ada).isDone)
-    }
-    try await OpenFiles.with(deployment) { files in
-      let law = AppliedLaw(
-        reference: try files.directory.reference(), policy: try ResidencyPolicy(files: .small))
-      try await StepwiseAdmitter(files, user: "ada", profile: .american, law: law).take(.begin)
-    }
+    let deployment = try await withNewLifeHalfWay()
     try await deployment.withRouter { router in
       try await router.apply(.americansInIreland)
       let admitted = try await router.admit(
@@ -139,9 +127,9 @@ import Testing
       try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
       let his = try await router.group(family, as: ben)
       #expect(try await router.leave(ben, from: family).isDone)
-      let placed = await code { try await his.place("payments", in: "dublin") }
+      let placed = await routerCode { try await his.place("payments", in: "dublin") }
       #expect(placed == .notFound)
-      let told = await code { try await his.place("payments", in: "ashburn") }
+      let told = await routerCode { try await his.place("payments", in: "ashburn") }
       #expect(told == .notFound)
       #expect(try await router.locate(family).placements.map(\.dataClass) == ["messages"])
     }
@@ -206,7 +194,7 @@ import Testing
       try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
       try await router.group(family, as: ben).put("1".utf8, key: "k", in: .inbox)
       #expect(try await router.erase(ben).held.map(\.records) == [1])
-      let refused = await code {
+      let refused = await routerCode {
         _ = try await router.hold(ben, name: "case-1", reason: "A court order.")
       }
       #expect(refused == .notFound)

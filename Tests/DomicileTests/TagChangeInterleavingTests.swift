@@ -22,33 +22,23 @@ import Testing
     case write(writer: Int)
   }
 
-  /// All orders of some sequences.
-  private static func orders(_ sequences: [[Step]]) -> [[Step]] {
-    if sequences.allSatisfy(\.isEmpty) { return [[]] }
-    return sequences.indices.filter { !sequences[$0].isEmpty }.flatMap { index in
-      var rest = sequences
-      let step = rest[index].removeFirst()
-      return orders(rest).map { [step] + $0 }
-    }
-  }
-
   private static let writers = (0..<2).map { [Step.believe(writer: $0), .write(writer: $0)] }
   private static let changing: [Step] = [.change, .stamp, .note]
 
   @Test func `the number of orders is what combinatorics says`() {
-    #expect(Self.orders([Self.changing] + Self.writers).count == 210)
-    #expect(Self.orders([Self.changing, [.apply, .raise], Self.writers[0]]).count == 210)
+    #expect(interleavings([Self.changing] + Self.writers).count == 210)
+    #expect(interleavings([Self.changing, [.apply, .raise], Self.writers[0]]).count == 210)
   }
 
   @Test(arguments: Change.allCases)
   func `two writers and a change`(change: Change) async throws {
-    try await Self.run(change, Self.orders([Self.changing] + Self.writers))
+    try await Self.run(change, interleavings([Self.changing] + Self.writers))
   }
 
   @Test(arguments: Change.allCases)
   func `a writer, a change and an apply`(change: Change) async throws {
     try await Self.run(
-      change, Self.orders([Self.changing, [.apply, .raise], Self.writers[0]]))
+      change, interleavings([Self.changing, [.apply, .raise], Self.writers[0]]))
   }
 
   private static func run(_ change: Change, _ orders: [[Step]]) async throws {

@@ -9,15 +9,6 @@ import Testing
 @Suite struct TagChangeTests {
   private let ada = UserID("ada")
 
-  private func code(_ body: () async throws -> Void) async -> RouterError.Code? {
-    do {
-      try await body()
-      return nil
-    } catch {
-      return (error as? RouterError)?.code
-    }
-  }
-
   private func expectNothingPending(_ router: ResidencyRouter) throws {
     #expect(try router.directory.pendingTags(of: nil, after: nil, limit: 10).isEmpty)
   }
@@ -40,7 +31,7 @@ import Testing
       #expect(change.barred[0].verdict?.outcome == .refused)
       #expect(user.profile == .european)
 
-      let refused = await code { try await user.put("2".utf8, key: "k", in: .inbox) }
+      let refused = await routerCode { try await user.put("2".utf8, key: "k", in: .inbox) }
       #expect(refused == .barred)
       #expect(try await user.get("k", in: .inbox)?.text == "1")
       #expect(try await user.delete("k", in: .inbox))
@@ -72,7 +63,7 @@ import Testing
         let theirs = try await other.user(ada)
         try await theirs.put("2".utf8, key: "k", in: .inbox)
         #expect(try await router.retag(ada, residence: "DE").isDone)
-        let refused = await code { try await theirs.put("3".utf8, key: "k", in: .inbox) }
+        let refused = await routerCode { try await theirs.put("3".utf8, key: "k", in: .inbox) }
         #expect(refused == .barred)
         #expect(theirs.profile == .european)
         #expect(try await router.retag(ada, residence: "US").barred == [])
@@ -91,9 +82,9 @@ import Testing
       let user = try await router.user(ada)
       try await user.put("1".utf8, key: "k", in: .inbox)
       try await deployment.withRouter { other in _ = try await other.retag(ada, residence: "DE") }
-      let refused = await code { _ = try await user.get("k", in: .inbox) }
+      let refused = await routerCode { _ = try await user.get("k", in: .inbox) }
       #expect(refused == .processingRefused)
-      let listed = await code { _ = try await user.page(.inbox) }
+      let listed = await routerCode { _ = try await user.page(.inbox) }
       #expect(listed == .processingRefused)
     }
   }
@@ -127,7 +118,7 @@ import Testing
     try await deployment.withRouter { router in
       try await expectFindings([.tagsPending], router)
       let user = try await router.user(ada)
-      let refused = await code { try await user.put("2".utf8, key: "k", in: .inbox) }
+      let refused = await routerCode { try await user.put("2".utf8, key: "k", in: .inbox) }
       #expect(refused == .barred)
       // A deletion goes through the home: it is stamped for it, and no other is.
       #expect(try await user.delete("k", in: .inbox))
@@ -173,7 +164,7 @@ import Testing
       #expect(try files.open("ada", "messages") == [])
     }
     try await deployment.withRouter { router in
-      let other = await code { try await router.admit(ada, residence: "US") }
+      let other = await routerCode { try await router.admit(ada, residence: "US") }
       #expect(other == .tagsDiffer)
       let admitted = try await router.admit(ada, residence: "DE")
       #expect(admitted.regions["messages"] == "dublin")
@@ -183,18 +174,18 @@ import Testing
   @Test func `what cannot be changed is refused, and nothing is`() async throws {
     let deployment = try await TemporaryDeployment()
     try await deployment.withUser { router, _ in
-      let unknown = await code { _ = try await router.retag(UserID("eve"), residence: "DE") }
+      let unknown = await routerCode { _ = try await router.retag(UserID("eve"), residence: "DE") }
       #expect(unknown == .notFound)
-      let country = await code { _ = try await router.retag(ada, residence: "UK") }
+      let country = await routerCode { _ = try await router.retag(ada, residence: "UK") }
       #expect(country == .unknownName)
-      let attribute = await code {
+      let attribute = await routerCode {
         _ = try await router.retag(ada, residence: "US", attributes: ["scc-sigend"])
       }
       #expect(attribute == .unknownName)
       #expect(try await router.locate(ada).residence == "DE")
       _ = try await router.directory.beginErasure(
         router.key.owner(ofUser: "ada"), dataClasses: nil, continuing: nil, at: Date(), by: .soon)
-      let erasing = await code { _ = try await router.retag(ada, residence: "US") }
+      let erasing = await routerCode { _ = try await router.retag(ada, residence: "US") }
       #expect(erasing == .erasing)
     }
   }
@@ -220,7 +211,7 @@ import Testing
       .replacing("    unless: {attribute: scc-signed}\n", in: "policy.yaml", with: "")
     try await deployment.withUser(residence: "US") { router, _ in
       try await deployment.withRouter { other in try await other.apply(without) }
-      let refused = await code {
+      let refused = await routerCode {
         _ = try await router.retag(ada, residence: "US", attributes: ["scc-signed"])
       }
       #expect(refused == .unknownName)

@@ -53,9 +53,6 @@ public struct ErasureReceipt: Sendable, Codable, Hashable {
   public var bytes: Int { erased.reduce(0) { $0 + $1.bytes } }
 }
 
-/// So that a step can end with it.
-extension ErasureReceipt.Pending: Error {}
-
 extension ErasureReceipt.Pending {
   /// A purge that a problem keeps back, or somebody's reading.
   init?(_ state: PurgeState, _ problem: StorageError?, place: String) {

@@ -41,6 +41,7 @@ struct ErasureRound {
             holds: plan.holds[home.dataClass] ?? [])
           try await round.erase(erasure, home, in: shard)
         }
+        return nil
       }
       if isOutrun { return nil }
     }
@@ -53,6 +54,7 @@ struct ErasureRound {
     for shared in plan.shared {
       let isOutrun = await inShard(shared.home.shard, &pending) { round, shard in
         try await round.erase(shared, plan.holds[shared.home.dataClass] ?? [], in: shard)
+        return nil
       }
       if isOutrun { return nil }
     }
@@ -61,9 +63,7 @@ struct ErasureRound {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
         let purge = await shard.purge(by: deadline)
-        if let waits = ErasureReceipt.Pending(purge, shard.purgeProblem, place: name) {
-          throw waits
-        }
+        return ErasureReceipt.Pending(purge, shard.purgeProblem, place: name)
       }
     }
     if pending.isEmpty {
@@ -92,18 +92,18 @@ struct ErasureRound {
     return receipt(plan, pending: pending)
   }
 
-  /// Does something in a shard; what goes wrong is pending. Whether another run has taken the erasure over, or a group's home
+  /// Does something in a shard; what it leaves to be done, and what goes wrong, is pending. Whether another run has taken the erasure over, or a group's home
   /// is not where it was, so that another plan is needed, and there is time for it.
   private mutating func inShard(
     _ name: String, _ pending: inout [ErasureReceipt.Pending],
-    _ work: (inout Self, SQLiteShard) async throws -> Void
+    _ work: (inout Self, SQLiteShard) async throws -> ErasureReceipt.Pending?
   ) async -> Bool {
     let reason: String
     do {
-      try await work(&self, open(name))
+      if let waits = try await work(&self, router.shard(named: name, by: deadline)) {
+        pending.append(waits)
+      }
       return false
-    } catch let waits as ErasureReceipt.Pending {
-      reason = waits.reason
     } catch let error as StorageError where [.outrun, .moved].contains(error.code) {
       if !isLast { return true }
       reason = "Another erasure of this user or group goes on, or one of the homes is missing."
@@ -126,11 +126,8 @@ struct ErasureRound {
     for attempt in 1...2 {
       do throws(StorageError) {
         let result = try await shard.erase(erasure, by: deadline)
-        var sum = authored[shared] ?? ErasedHome()
-        sum.records += result.records
-        sum.bytes += result.bytes
-        sum.held = result.held
-        authored[shared] = sum
+        authored[shared, default: ErasedHome()].add(result.records, result.bytes)
+        authored[shared]?.held = result.held
         return
       } catch {
         guard error.code == .policyChanged, attempt == 1 else { throw error }
@@ -145,24 +142,12 @@ struct ErasureRound {
   ) async throws {
     for attempt in 1...2 {
       let result = await shard.erase(erasure, by: deadline)
-      var sum = erased[home] ?? ErasedHome()
-      sum.records += result.records
-      sum.bytes += result.bytes
-      sum.held = result.held
-      erased[home] = sum
+      erased[home, default: ErasedHome()].add(result.records, result.bytes)
+      erased[home]?.held = result.held
       guard let error = result.error else { return }
       guard error.code == .policyChanged, attempt == 1 else { throw error }
       try await router.synchronize(shard: home.shard, by: deadline)
     }
-  }
-
-  private func open(_ name: String) async throws(RouterError) -> SQLiteShard {
-    let inForce = router.inForce
-    guard let definition = inForce.shard(name) else {
-      throw RouterError(
-        .unavailable, "The topology in force has no shard \(name), where a home is.")
-    }
-    return try await router.shard(definition, in: inForce, by: deadline)
   }
 
   /// With `isOver` another run has ended the erasure, so that nothing is held any more.
@@ -172,8 +157,7 @@ struct ErasureRound {
     // What is in a group's home is told with the user's own of that place: which groups there were is nobody's business.
     let homes = authored.reduce(into: erased) { homes, shared in
       var sum = homes[shared.key.home] ?? ErasedHome()
-      sum.records += shared.value.records
-      sum.bytes += shared.value.bytes
+      sum.add(shared.value.records, shared.value.bytes)
       sum.held = HeldHome.sum(sum.held, shared.value.held)
       homes[shared.key.home] = sum
     }.sorted { ($0.key.dataClass, $0.key.shard) < ($1.key.dataClass, $1.key.shard) }

@@ -156,22 +156,19 @@ extension ResidencyRouter {
     _ entry: UserEntry, classes: [String], by deadline: ContinuousClock.Instant,
     _ work: (SQLiteShard, [HomeReference]) async throws -> [StorageError?]
   ) async -> HoldResult {
-    let inForce = inForce
     var pending: [(shard: String, reason: RouterError)] = []
     let placements = entry.placements.filter { classes.contains($0.dataClass) }
     for (name, group) in Dictionary(grouping: placements, by: \.shard).sorted(by: {
       $0.key < $1.key
     }) {
       do throws(RouterError) {
-        guard let definition = inForce.shard(name) else {
-          throw RouterError(.unavailable, "The topology in force has no shard \(name).")
-        }
-        let shard = try await shard(definition, in: inForce, by: deadline)
-        let refusals = try await routing(region: definition.region) {
+        let shard = try await shard(named: name, by: deadline)
+        let region = shard.identity.region
+        let refusals = try await routing(region: region) {
           try await work(shard, group.map(entry.home))
         }
         if let refusal = refusals.compactMap(\.self).first {
-          throw RouterError(refusal, region: definition.region)
+          throw RouterError(refusal, region: region)
         }
       } catch {
         pending.append((name, error))

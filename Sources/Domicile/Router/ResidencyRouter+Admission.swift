@@ -90,10 +90,8 @@ extension ResidencyRouter {
     let inForce = inForce
     let policy = inForce.policy
     return try routing {
-      let profile = ResidencyProfile(
-        residence: try policy.geography.country(admission.residence),
-        attributes: admission.attributes)
-      _ = try policy.compile(profile)
+      let profile = try policy.profile(
+        residence: admission.residence, attributes: admission.attributes)
       if let region = admission.region { _ = try policy.number(ofRegion: region) }
       for name in admission.dataClasses ?? [] { try inForce.checkHoldsRecords(name) }
       return AdmissionCandidate(

@@ -109,6 +109,18 @@ extension ResidencyRouter {
     }
   }
 
+  /// The shard of a home that the directory names, open.
+  func shard(
+    named name: String, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> SQLiteShard {
+    let current = inForce
+    guard let definition = current.shard(name) else {
+      throw RouterError(
+        .unavailable, "The topology in force has no shard \(name), where a home is.")
+    }
+    return try await shard(definition, in: current, by: deadline)
+  }
+
   /// A shard, open; made first if that never happened.
   func shard(
     _ definition: ShardDefinition, in inForce: PolicyInForce, by deadline: ContinuousClock.Instant

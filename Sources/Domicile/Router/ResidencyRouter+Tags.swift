@@ -45,10 +45,7 @@ extension ResidencyRouter {
     while true {
       let current = try await currentPolicy()
       let profile = try routing {
-        let profile = ResidencyProfile(
-          residence: try current.policy.geography.country(residence), attributes: attributes)
-        _ = try current.policy.compile(profile)
-        return profile
+        try current.policy.profile(residence: residence, attributes: attributes)
       }
       let isKnown: Bool
       do throws(StorageError) {
@@ -121,15 +118,12 @@ extension ResidencyRouter {
       last = page.last
       for (name, homes) in Dictionary(grouping: page, by: \.shard) where failures[name] == nil {
         do throws(RouterError) {
-          let current = inForce
-          guard let definition = current.shard(name) else {
-            throw RouterError(.unavailable, "The topology in force has no shard \(name).")
-          }
-          let shard = try await shard(definition, in: current, by: deadline)
-          try await routing(region: definition.region) {
+          let shard = try await shard(named: name, by: deadline)
+          let region = shard.identity.region
+          try await routing(region: region) {
             // One home that is missing keeps no other waiting.
             if let refusal = try await stamp(homes, in: shard, by: deadline) {
-              refused[name] = RouterError(refusal, region: definition.region)
+              refused[name] = RouterError(refusal, region: region)
             }
           }
         } catch {
@@ -146,12 +140,9 @@ extension ResidencyRouter {
   func stamp(
     _ entry: UserEntry, dataClass: String, by deadline: ContinuousClock.Instant
   ) async throws(RouterError) {
-    let current = inForce
-    guard let placement = entry.placement(dataClass), placement.state == .placed,
-      let definition = current.shard(placement.shard)
-    else { return }
-    let shard = try await shard(definition, in: current, by: deadline)
-    try await routing(region: definition.region) {
+    guard let placement = entry.placement(dataClass), placement.state == .placed else { return }
+    let shard = try await shard(named: placement.shard, by: deadline)
+    try await routing(region: shard.identity.region) {
       let home = PendingTags(
         userID: entry.id, shard: placement.shard, isAdmitting: false,
         staging: HomeStaging(

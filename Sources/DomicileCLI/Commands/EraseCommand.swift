@@ -25,14 +25,7 @@ struct EraseCommand: AsyncParsableCommand {
     help: ArgumentHelp("With --collection: only keys that begin so.", valueName: "text"))
   var prefix: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "How long this may take, such as 30s; what is not done then is pending. By default 10s.",
-      valueName: "time"))
-  var deadline: Lifetime?
-
-  @Flag(help: "Erase, and do not only say what would be erased.")
-  var yes = false
+  @OptionGroup var erasure: ErasureOptions
 
   func validate() throws {
     if collection != nil && classes.names != nil {
@@ -48,7 +41,7 @@ struct EraseCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      guard yes else { return try await refuse(router) }
+      guard erasure.yes else { return try await refuse(router) }
       try await erase(router).report(output)
     }
   }
@@ -56,11 +49,11 @@ struct EraseCommand: AsyncParsableCommand {
   private func erase(_ router: ResidencyRouter) async throws -> ErasureReceipt {
     guard let collection else {
       return try await router.erase(
-        user.id, dataClasses: classes.names, deadline: deadline?.duration)
+        user.id, dataClasses: classes.names, deadline: erasure.deadline?.duration)
     }
     return try await router.user(user.id).erase(
       RecordCollection(collection), keys: prefix.map { .prefix(RecordKey($0)) } ?? .all,
-      deadline: deadline?.duration)
+      deadline: erasure.deadline?.duration)
   }
 
   // MARK: Without --yes

@@ -114,18 +114,11 @@ struct GroupEraseCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "How long this may take, such as 30s; what is not done then is pending. By default 10s.",
-      valueName: "time"))
-  var deadline: Lifetime?
-
-  @Flag(help: "Erase, and do not only say what would be erased.")
-  var yes = false
+  @OptionGroup var erasure: ErasureOptions
 
   func run() async throws {
     try await deployment.withRouter { router in
-      guard yes else {
+      guard erasure.yes else {
         let location = try await router.locate(group.id)
         return try refuseErasure(
           of: location.placements.map { placement in
@@ -133,7 +126,7 @@ struct GroupEraseCommand: AsyncParsableCommand {
               + " \(placement.shard)"
           } + ["the group, which nobody can find by id afterwards"])
       }
-      try await router.erase(group.id, deadline: deadline?.duration).report(output)
+      try await router.erase(group.id, deadline: erasure.deadline?.duration).report(output)
     }
   }
 }

@@ -23,8 +23,7 @@ struct HoldAddCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var classes: DataClassOptions
 
-  @Flag(name: .customLong("group"), help: "The id is that of a group.")
-  var isGroup = false
+  @OptionGroup var group: GroupFlag
 
   @Option(help: ArgumentHelp("Why, for whoever asks later.", valueName: "text"))
   var reason: String
@@ -38,7 +37,7 @@ struct HoldAddCommand: AsyncParsableCommand {
   func run() async throws {
     try await deployment.withRouter { router in
       let result =
-        isGroup
+        group.isSet
         ? try await router.hold(
           GroupID(user.user), name: name.name, dataClasses: classes.names, reason: reason,
           until: until?.end)
@@ -61,13 +60,12 @@ struct HoldReleaseCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
-  @Flag(name: .customLong("group"), help: "The id is that of a group.")
-  var isGroup = false
+  @OptionGroup var group: GroupFlag
 
   func run() async throws {
     try await deployment.withRouter { router in
       let result =
-        isGroup
+        group.isSet
         ? try await router.release(hold: name.name, on: GroupID(user.user))
         : try await router.release(hold: name.name, on: user.id)
       try report(result, "released", result.dataClasses.joined(separator: ", "), output)
@@ -83,13 +81,12 @@ struct HoldListCommand: AsyncParsableCommand {
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
-  @Flag(name: .customLong("group"), help: "The id is that of a group.")
-  var isGroup = false
+  @OptionGroup var group: GroupFlag
 
   func run() async throws {
     try await deployment.withRouter { router in
       let holds =
-        isGroup
+        group.isSet
         ? try await router.holds(on: GroupID(user.user)) : try await router.holds(on: user.id)
       if output.json { return try printJSON(holds) }
       var table = TextTable("name", "classes", "placed", "until", "reason")

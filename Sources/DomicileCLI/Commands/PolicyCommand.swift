@@ -136,12 +136,13 @@ struct PolicyExplainCommand: AsyncParsableCommand {
   }
 
   private func explain(_ policy: ResidencyPolicy) throws {
-    let asked = try policy.profile(profile.residence, profile.attributes)
+    let asked = try policy.profile(
+      residence: profile.residence, attributes: profile.attributes)
     let members =
       try [asked]
       + others.map { text in
         let words = text.split(separator: " ").map(String.init)
-        return try policy.profile(words.first ?? "", Array(words.dropFirst()))
+        return try policy.profile(residence: words.first ?? "", attributes: words.dropFirst())
       }
     let classes = profile.classes.names ?? policy.classes.map(\.name)
     let verdicts: [(all: Verdict, each: [Verdict])] = try classes.map { dataClass in
@@ -166,12 +167,6 @@ struct PolicyExplainCommand: AsyncParsableCommand {
 }
 
 extension ResidencyPolicy {
-  fileprivate func profile(
-    _ residence: String, _ attributes: [String]
-  ) throws(PolicyError) -> ResidencyProfile {
-    ResidencyProfile(residence: try geography.country(residence), attributes: attributes)
-  }
-
   /// The directory lies in one region; data of any other class may go wherever it is allowed.
   fileprivate func onlyRegion(of dataClass: String) -> String? {
     dataClass == "directory" ? topology.directoryRegion : nil

@@ -117,6 +117,18 @@ public struct ResidencyPolicy: Sendable {
     let attributes: UInt64
   }
 
+  /// The profile of tags as a caller writes them, checked against the policy.
+  ///
+  /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``.
+  public func profile(
+    residence: String, attributes: some Sequence<String>
+  ) throws(PolicyError) -> ResidencyProfile {
+    let profile = ResidencyProfile(
+      residence: try geography.country(residence), attributes: attributes)
+    _ = try compile(profile)
+    return profile
+  }
+
   /// Checks tags against the policy.
   ///
   /// - Throws: ``PolicyError`` with ``PolicyError/Code/unknownName``: an unknown country, or an attribute

@@ -194,6 +194,11 @@ package struct ErasedHome: Sendable {
   package var error: StorageError?
 
   package init() {}
+
+  package mutating func add(_ records: Int64, _ bytes: Int64) {
+    self.records += records
+    self.bytes += bytes
+  }
 }
 
 extension HeldHome {
