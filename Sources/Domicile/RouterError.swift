@@ -99,6 +99,8 @@ public struct RouterError: Error, Sendable {
     /// The new policy drops a collection of a class that is placed, or puts it into another class. Nothing was
     /// applied.
     public static let collectionInUse = Code("collectionInUse")
+    /// The new topology puts the directory elsewhere. Nothing was applied.
+    public static let directoryInUse = Code("directoryInUse")
     /// There is no deployment in the data folder.
     public static let notInitialized = Code("notInitialized")
     /// There is a deployment in the data folder already.

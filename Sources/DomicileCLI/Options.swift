@@ -80,8 +80,8 @@ struct RegionsOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The folder with policy.yaml, topology.yaml and facts/."))
   var regions = "./regions"
 
-  func policy(json: Bool = false) throws -> ResidencyPolicy {
-    try Self.policy(folder: regions, json: json)
+  func policy(json: Bool = false, on day: DayOptions? = nil) throws -> ResidencyPolicy {
+    try Self.policy(folder: regions, json: json, on: day)
   }
 
   /// What is wrong with a policy, as JSON.
@@ -96,9 +96,11 @@ struct RegionsOptions: ParsableArguments {
     let problems: [Problem]
   }
 
-  static func policy(folder: String, json: Bool = false) throws -> ResidencyPolicy {
+  static func policy(
+    folder: String, json: Bool = false, on day: DayOptions? = nil
+  ) throws -> ResidencyPolicy {
     try reading(folder: folder, json: json) { () throws(PolicyError) in
-      try ResidencyPolicy(folder: folder, on: .today)
+      try ResidencyPolicy(folder: folder, on: day?.on ?? .today)
     }
   }
 
@@ -130,6 +132,21 @@ struct RegionsOptions: ParsableArguments {
       if error.problems.isEmpty { Terminal.error("  regions folder: \(folder)") }
       throw ExitCode.failure
     }
+  }
+}
+
+/// For which day a policy is asked: what has dates holds on some only.
+struct DayOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The day, in UTC, for which the policy is asked, such as 2027-06-30. By default today.",
+      valueName: "day"),
+    transform: PolicyDay.argument)
+  var on: PolicyDay?
+
+  /// A policy as it is on the day; as it was compiled where none is given.
+  func compile(_ policy: ResidencyPolicy) throws -> ResidencyPolicy {
+    try on.map { try policy.compiled(on: $0) } ?? policy
   }
 }
 
@@ -278,6 +295,13 @@ extension RouterError {
 }
 
 extension PolicyDay {
+  fileprivate static func argument(_ text: String) throws -> PolicyDay {
+    guard let day = PolicyDay(text) else {
+      throw ValidationError("“\(text)” is no day; write it as 2027-06-30.")
+    }
+    return day
+  }
+
   /// Today, in UTC, by the machine's clock.
   static var today: PolicyDay { PolicyDay(secondsSince1970: Date().timeIntervalSince1970) }
 }

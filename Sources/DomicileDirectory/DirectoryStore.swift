@@ -23,10 +23,13 @@ package protocol DirectoryStore: Sendable {
   /// The day that the policy in force was compiled for, or a later one that has been seen.
   func day() throws(StorageError) -> PolicyDay
 
+  /// Why ``apply(_:at:by:)`` would refuse a policy now; nil if it would not. `shardInUse` if the topology drops a shard that
+  /// holds placements, or changes its region or country; `collectionInUse` likewise of collections and classes.
+  func refusal(of policy: ResidencyPolicy) throws(StorageError) -> StorageError?
+
   /// Puts a policy in force, with a new generation; the one in force, if it is the same.
   ///
-  /// - Throws: ``StorageError`` with `shardInUse` if the topology drops a shard that holds placements, or
-  ///   changes its region or country.
+  /// - Throws: ``StorageError`` as ``refusal(of:)`` says.
   func apply(
     _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> LawReference
@@ -52,6 +55,9 @@ package protocol DirectoryStore: Sendable {
 
   /// Users in the order of their numbers, after a number.
   func users(after id: Int64, limit: Int) throws(StorageError) -> [UserEntry]
+
+  /// How many users and groups there are with each profile.
+  func profileCounts() throws(StorageError) -> [HomeProfile: Int]
 
   /// Makes the rows `admitting` and takes over those that were left so, each with a fresh token; for each plan
   /// the tickets of the classes that are not placed yet.

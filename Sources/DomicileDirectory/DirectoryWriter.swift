@@ -108,8 +108,9 @@ package final class DirectoryWriter: CommitContext {
     if policy.digest == inForce.digest, policy.phase.start.map({ $0 <= day }) ?? true {
       return inForce
     }
-    try changeCollections(to: policy)
-    try changeShards(to: policy.topology)
+    if let refusal = try connection.refusal(of: policy) { throw refusal }
+    try connection.fit(to: policy)
+    try readShards()
     try wakeErasures()
     let reference = LawReference(generation: try nextSerial(), digest: policy.digest)
     // Whoever compiled it may have had a clock behind, or have asked for the day too early.
@@ -127,68 +128,6 @@ package final class DirectoryWriter: CommitContext {
     inForce = reference
     day = latest
     return reference
-  }
-
-  /// A collection stays in its class while anybody has data of that class: elsewhere its records would be out of
-  /// reach, and perhaps where they may not be.
-  private func changeCollections(to policy: ResidencyPolicy) throws {
-    let wanted = Dictionary(
-      policy.classes.flatMap { dataClass in dataClass.collections.map { ($0, dataClass.name) } },
-      uniquingKeysWith: { first, _ in first })
-    let known = try connection.rows(
-      "SELECT name, class FROM collection ORDER BY name", as: { ($0.text(0), $0.text(1)) })
-    for (name, dataClass) in known where wanted[name] != dataClass {
-      let isPlaced = try connection.integer(
-        "SELECT 1 FROM placement WHERE class = ? LIMIT 1", .text(dataClass))
-      guard isPlaced == nil else {
-        throw StorageError(
-          .collectionInUse,
-          "The policy drops the collection “\(name)” of the class “\(dataClass)”, or puts it into another"
-            + " class, but users have data of that class. Nothing was applied. Keep it where it is."
-        )
-      }
-    }
-    try connection.run("DELETE FROM collection")
-    for (name, dataClass) in wanted {
-      try connection.run(
-        "INSERT INTO collection (name, class) VALUES (?, ?)", .text(name), .text(dataClass))
-    }
-  }
-
-  private func changeShards(to topology: RegionTopology) throws {
-    let countries = Dictionary(
-      topology.regions.map { ($0.name, "\($0.country)") }, uniquingKeysWith: { first, _ in first })
-    let wanted = Dictionary(
-      topology.shards.map { ($0.name, $0.region) }, uniquingKeysWith: { first, _ in first })
-    let known = try connection.rows(
-      "SELECT name, region, country, placements FROM shard ORDER BY name",
-      as: { (name: $0.text(0), region: $0.text(1), country: $0.text(2), placements: $0.integer(3)) }
-    )
-    for shard in known {
-      let region = wanted[shard.name]
-      if region == shard.region, countries[shard.region] == shard.country { continue }
-      guard shard.placements == 0 else {
-        throw StorageError(
-          .shardInUse,
-          "The topology drops the shard \(shard.name) of the region \(shard.region)"
-            + " (\(shard.country)), or puts it elsewhere, but it holds \(shard.placements)"
-            + " placements. Nothing was applied. Keep the shard where it is.")
-      }
-      // What was made stays noted as made, should the shard come back to the same place.
-      if let region {
-        try connection.run(
-          "UPDATE shard SET region = ?, country = ?, created = 0 WHERE name = ?", .text(region),
-          .text(countries[region] ?? ""), .text(shard.name))
-      }
-    }
-    for shard in topology.shards {
-      try connection.run(
-        """
-        INSERT OR IGNORE INTO shard (name, region, country, created, placements)
-        VALUES (?, ?, ?, 0, 0)
-        """, .text(shard.name), .text(shard.region), .text(countries[shard.region] ?? ""))
-    }
-    try readShards()
   }
 
   func noteCreated(shard: String) throws(SQLiteError) {

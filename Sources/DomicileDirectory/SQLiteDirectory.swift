@@ -177,6 +177,35 @@ package final class SQLiteDirectory: DirectoryStore {
     }
   }
 
+  package func profileCounts() throws(StorageError) -> [HomeProfile: Int] {
+    var counts: [String: Int] = [:]
+    var last: Int64 = 0
+    // Some at a time: one long reading would keep the WAL from being cut.
+    while true {
+      let rows = try readers.read { reader in
+        try reader.connection.rows(
+          """
+          SELECT profile, count(*), max(id)
+          FROM (SELECT id, profile FROM user WHERE id > ? ORDER BY id LIMIT 10000) GROUP BY profile
+          """, .integer(last), as: { ($0.text(0), $0.integer(1), $0.integer(2)) })
+      }
+      for (profile, count, id) in rows {
+        counts[profile, default: 0] += Int(count)
+        last = max(last, id)
+      }
+      if rows.isEmpty { break }
+    }
+    var profiles: [HomeProfile: Int] = [:]
+    for (text, count) in counts {
+      guard let profile = HomeProfile(text) else {
+        throw StorageError(
+          .corrupt, "A profile in the directory cannot be read. Restore the directory.")
+      }
+      profiles[profile] = count
+    }
+    return profiles
+  }
+
   package func integrityFindings() throws(StorageError) -> [String] {
     try readers.read { reader in
       let connection = reader.connection
@@ -187,6 +216,12 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   // MARK: Writing
+
+  package func refusal(of policy: ResidencyPolicy) throws(StorageError) -> StorageError? {
+    try readers.read { reader in
+      try reader.connection.snapshot { try reader.connection.refusal(of: policy) }
+    }
+  }
 
   package func apply(
     _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant

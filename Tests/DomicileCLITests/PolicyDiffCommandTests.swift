@@ -1,5 +1,6 @@
 import Domicile
 import DomicileTesting
+import Foundation
 import Testing
 
 /// What a policy would change is said before it is applied.
@@ -37,16 +38,20 @@ import Testing
     expect(
       try await workspace.domicile("policy diff regions next"),
       output: """
-        added: rbi-payments
-        removed: in-payments
+        added: rule rbi-payments
+        removed: rule in-payments
+        changed: exclusion press-freedom, rule eu-at-home
         now excluded: US
-        residents of  class      were     are       gain  lose     because of
-        DE IE         messages   allowed  unserved        dublin   eu-at-home
-        DE IE         payments   allowed  unserved        dublin   eu-at-home
-        DE IE         directory  allowed  unserved        dublin   eu-at-home
-        IN US         messages   allowed  allowed         ashburn
-        IN US         directory  allowed  allowed         ashburn
-        US            payments   allowed  allowed         ashburn
+        residents of                       class      were     are       gain  lose     because of
+        DE+none IE+none                    messages   allowed  unserved        dublin   eu-at-home
+        DE+scc-signed IE+scc-signed IN US  messages   allowed  allowed         ashburn  press-freedom
+        DE+none IE+none                    payments   allowed  unserved        dublin   eu-at-home
+        DE+scc-signed IE+scc-signed US     payments   allowed  allowed         ashburn  press-freedom
+        DE+none IE+none                    directory  allowed  unserved        dublin   eu-at-home
+        residents of    class      may be processed in  no longer in
+        DE IE IN KP US  messages                        US
+        DE IE IN KP US  payments                        US
+        DE IE IN KP US  directory                       US
 
         """, exitCode: 1)
   }
@@ -64,6 +69,7 @@ import Testing
         ashburn-1  US       payments  US                1        0      0  allowed    press-freedom
         dublin-1   IE       messages  DE                1        1      6  unserved   eu-at-home
         dublin-1   IE       payments  DE                1        0      0  unserved   eu-at-home
+        It does not allow what the directory notes, where it lies, about 1 user or group; they stay in it.
         """)
     let json = try await workspace.json(
       "policy diff 1 next --homes --json --data data", exitCode: 1)
@@ -92,6 +98,114 @@ import Testing
     #expect(try await workspace.domicile("put ada inbox k2 v --data data").exitCode == 3)
     // What is barred already needs no word again.
     #expect(try await workspace.domicile("policy apply --regions next --data data").exitCode == 0)
+  }
+
+  /// As `small`, with one line of its policy or topology written otherwise.
+  private func changed(
+    _ workspace: Workspace, _ file: String, _ from: String, _ to: String
+  ) throws {
+    try workspace.write(RegionFiles.small.replacing(from, in: file, with: to), to: "next")
+  }
+
+  @Test func `a policy that ends records sooner is applied by whoever repeats how many`()
+    async throws
+  {
+    let workspace = try await workspace()
+    try changed(
+      workspace, "policy.yaml", "[inbox, threads]}", "[inbox, threads], retention: {longest: 1h}}")
+    let trial = try await workspace.domicile("policy apply --regions next --dry-run --data data")
+    expect(
+      trial,
+      output: """
+        added: retention of messages: longest 1h
+        It bars no home.
+        It ends 1 record sooner, 0 of them at once.
+        shard     country  class     end sooner  at once  bytes at once
+        dublin-1  IE       messages           1        0              0
+
+        """)
+    expect(
+      try await workspace.domicile("policy apply --regions next --data data"),
+      error: """
+        notConfirmed: Nothing was applied. The policy would end 1 record sooner than now; 0 of them at once. See \
+        --dry-run, and repeat with --shortens 1 if that is meant.
+
+        """, exitCode: 64)
+    // More may be allowed than there are: others write meanwhile.
+    let applied = try await workspace.domicile(
+      "policy apply --regions next --shortens 5 --bars 5 --data data")
+    #expect(applied.exitCode == 0, "\(applied)")
+    #expect(
+      try await workspace.domicile("policy apply --regions next --data data").exitCode == 0)
+  }
+
+  @Test(arguments: [
+    ("directory: dublin", "directory: mumbai", "directoryInUse"),
+    ("dublin-1: {}, ", "", "shardInUse"),
+  ])
+  func `a policy that would be refused is refused before anything has to be confirmed`(
+    from: String, to: String, code: String
+  ) async throws {
+    let workspace = try await workspace()
+    try changed(workspace, "topology.yaml", from, to)
+    let trial = try await workspace.domicile("policy apply --regions next --dry-run --data data")
+    #expect(trial.exitCode == 1 && trial.output.contains("It would be refused: \(code): "))
+    let refused = try await workspace.domicile("policy apply --regions next --data data")
+    #expect(refused.exitCode == 1 && refused.error.hasPrefix("\(code): "), "\(refused)")
+  }
+
+  @Test func `where the shards cannot be read nothing is barred unasked`() async throws {
+    let workspace = try await workspace()
+    try FileManager.default.moveItem(
+      atPath: workspace.file("data/ashburn"), toPath: workspace.file("away"))
+    let refused = try await workspace.domicile(
+      "policy apply --regions next --data data")
+    #expect(refused.exitCode == 64 && refused.error.contains("What ashburn-1 holds could not be"))
+    // Whoever repeats the number knows that these are not all.
+    let applied = try await workspace.domicile(
+      "policy apply --regions next --bars 2 --data data")
+    #expect(applied.exitCode == 5, "\(applied)")
+  }
+
+  @Test func `a rule that begins later is seen on its day`() async throws {
+    let workspace = try await Workspace.deployed()
+    try workspace.write(
+      RegionFiles.small.replacing(
+        "otherwise: {store: anywhere}", in: "policy.yaml",
+        with: """
+            - name: americans-at-home
+              residents: US
+              store: US
+              reason: A law of the year 2100.
+              from: 2100-01-01
+          otherwise: {store: anywhere}
+          """), to: "next")
+    let today = try await workspace.domicile("policy diff regions next")
+    expect(
+      today,
+      output: """
+        added: rule americans-at-home
+        from 2100-01-01 on they differ otherwise: compare them with --on 2100-01-01
+
+        """, exitCode: 1)
+    let then = try await workspace.domicile("policy diff regions next --on 2100-01-01")
+    #expect(then.output.contains("americans-at-home\n") && then.output.contains("dublin"))
+    let question = "policy explain --regions next --residence US --class messages --region dublin"
+    #expect(try await workspace.domicile(question).exitCode == 0)
+    #expect(try await workspace.domicile("\(question) --on 2100-01-01").exitCode == 3)
+    let check = try await workspace.domicile("policy check --regions next")
+    #expect(check.output.contains("check it with --on 2100-01-01"), "\(check)")
+    #expect(
+      try await workspace.domicile("policy check --regions next --on 2100-01-01").output
+        .contains("directory"))
+    let coverage = try await workspace.domicile(
+      "policy coverage --regions next --on 2100-01-01")
+    #expect(coverage.output.contains("on 2100-01-01"), "\(coverage)")
+    let apply = "policy apply --regions next --data data --on 2100-01-01"
+    #expect(try await workspace.domicile(apply).exitCode == 64)
+    let trial = try await workspace.domicile("\(apply) --dry-run")
+    #expect(trial.exitCode == 0 && trial.output.contains("americans-at-home\n"), "\(trial)")
+    #expect(try await workspace.domicile("\(question) --on 2100-02-30").exitCode == 64)
   }
 
   @Test func `a generation that there was not, and a folder that is none, are named`() async throws

@@ -51,6 +51,80 @@ import Testing
     }
   }
 
+  @Test func `records that a shorter limit would end sooner are counted before it is applied`()
+    async throws
+  {
+    func limited(_ text: String) throws -> ResidencyPolicy {
+      try ResidencyPolicy(
+        files: .small.replacing(
+          "[inbox, threads]}", in: "policy.yaml", with: "[inbox, threads], retention: \(text)}"))
+    }
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      let inbox = RecordCollection("inbox")
+      try await router.admit(UserID("ada"), residence: "DE")
+      let ada = try await router.user(UserID("ada"))
+      try await ada.put("Hello".utf8, key: "old", in: inbox)
+      try await ada.put("soon over".utf8, key: "short", in: inbox, expires: .after(.seconds(60)))
+      deployment.clock.advance(by: .seconds(86_400))
+      try await ada.put("Hello".utf8, key: "new", in: inbox)
+      try await ada.put("soon over".utf8, key: "short", in: inbox, expires: .after(.seconds(60)))
+
+      let shorter = await router.impact(of: try limited("{longest: 1h}"))
+      #expect(shorter.shortenings.map(\.dataClass) == ["messages"])
+      #expect(shorter.shortenedRecords == 2 && shorter.recordsEndingAtOnce == 1)
+      #expect(
+        shorter.shortenings.map(\.bytesEndingAtOnce) == ["Hello".utf8.count + "old".utf8.count])
+      #expect(shorter.barredHomes == 0 && shorter.notCounted.isEmpty)
+
+      let longEnough = await router.impact(of: try limited("{default: 7d, shortest: 1d}"))
+      #expect(longEnough.shortenings.isEmpty)
+      #expect(try await router.apply(limited("{longest: 1h}")).isApplied)
+      // What is as short already is not shortened again.
+      let longer = await router.impact(of: try limited("{longest: 2h}"))
+      #expect(longer.shortenings.isEmpty)
+    }
+  }
+
+  @Test func `the directory stays where its file is`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      for topology in [
+        ("directory: dublin", "directory: mumbai"),
+        ("dublin: {country: IE", "dublin: {country: DE"),
+      ] {
+        let elsewhere = RegionFiles.small.replacing(
+          topology.0, in: "topology.yaml", with: topology.1)
+        let impact = await router.impact(of: try ResidencyPolicy(files: elsewhere))
+        #expect(impact.refusal?.hasPrefix("directoryInUse: ") == true, "\(impact)")
+        await #expect(throws: RouterError.self) { try await router.apply(elsewhere) }
+        #expect(router.policyGeneration == 1)
+      }
+    }
+  }
+
+  @Test func `whom the directory could no longer note where it lies is counted`() async throws {
+    let barred = RegionFiles.small.replacing(
+      "rules:\n", in: "policy.yaml",
+      with: """
+        rules:
+          - name: not-in-the-directory
+            residents: US
+            classes: directory
+            store: US
+            reason: Test.
+
+        """)
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      for (user, residence) in [("ada", "DE"), ("ben", "US"), ("uma", "US")] {
+        try await router.admit(UserID(user), residence: residence)
+      }
+      let impact = await router.impact(of: try ResidencyPolicy(files: barred))
+      #expect(impact.directoryEntries == 2 && impact.barredHomes == 0)
+    }
+  }
+
   @Test func `each change of policy has a higher generation and a return has too`() async throws {
     let deployment = try await TemporaryDeployment()
     try await deployment.withRouter { router in

@@ -22,7 +22,8 @@ extension ResidencyRouter {
   /// A policy that is in force already stays so, with its generation; shards that lag behind are stamped.
   ///
   /// - Throws: ``RouterError`` with ``RouterError/Code/invalidPolicy`` and its problems, or
-  ///   ``RouterError/Code/shardInUse``. Nothing was applied then.
+  ///   ``RouterError/Code/shardInUse``, ``RouterError/Code/collectionInUse`` or ``RouterError/Code/directoryInUse``. Nothing was
+  ///   applied then.
   public func apply(regions: String) async throws(RouterError) -> PolicyApplication {
     try await apply(routing { try ResidencyPolicy(folder: regions, on: today()) })
   }
@@ -32,9 +33,32 @@ extension ResidencyRouter {
     let day = try today()
     let policy =
       policy.day >= day
-      ? policy : try routing { try ResidencyPolicy(files: policy.files, on: day) }
+      ? policy : try routing { try policy.compiled(on: day) }
+    if let refusal = refusal(of: policy) { throw refusal }
     return try await enact(policy) { deadline throws(StorageError) in
       try await directory.apply(policy, at: options.clock.now, by: deadline)
+    }
+  }
+
+  /// Why a policy would not be put in force; nil if it would, as far as is known before it is tried.
+  func refusal(of policy: ResidencyPolicy) -> RouterError? {
+    let (topology, next) = (inForce.policy.topology, policy.topology)
+    let region = topology.directoryRegion
+    func country(_ topology: RegionTopology) -> CountryCode? {
+      topology.regions.first { $0.name == topology.directoryRegion }?.country
+    }
+    guard next.directoryRegion == region, country(next) == country(topology) else {
+      return RouterError(
+        .directoryInUse,
+        "The topology puts the directory into the region \(next.directoryRegion)"
+          + " (\(country(next).map(\.description) ?? "")), but its file lies in \(region)"
+          + " (\(country(topology).map(\.description) ?? "")) and does not move. Nothing was applied. Keep"
+          + " “directory: \(region)” and the region's country.", region: region)
+    }
+    do {
+      return try directory.refusal(of: policy).map { RouterError($0) }
+    } catch {
+      return RouterError(error)
     }
   }
 

@@ -18,6 +18,7 @@ struct PolicyCheckCommand: AsyncParsableCommand {
     abstract: "Check the files of a policy, and say whom it cannot place or serve.")
 
   @OptionGroup var regions: RegionsOptions
+  @OptionGroup var day: DayOptions
   @OptionGroup var output: OutputOptions
 
   private struct Report: Encodable {
@@ -38,10 +39,12 @@ struct PolicyCheckCommand: AsyncParsableCommand {
     let shards: Int
     let unplaced: [Unplaced]
     let warnings: [String]
+    /// The next day on which something begins or ends to hold.
+    let nextChange: String?
   }
 
   func run() async throws {
-    let policy = try regions.policy(json: output.json)
+    let policy = try regions.policy(json: output.json, on: day)
     try await reporting {
       let report = report(policy)
       if output.json { return try printJSON(report) }
@@ -60,6 +63,9 @@ struct PolicyCheckCommand: AsyncParsableCommand {
         }
         table.print()
         for line in reasons(of: report.unplaced.flatMap(\.conflict)) { Terminal.print(line) }
+      }
+      if let day = report.nextChange {
+        Terminal.print("something begins or ends to hold on \(day): check it with --on \(day)")
       }
       for warning in report.warnings { Terminal.print("warning: \(warning)") }
     }
@@ -88,7 +94,8 @@ struct PolicyCheckCommand: AsyncParsableCommand {
       warnings: policy.warnings.map(\.description)
         + policy.reviewsOverdue(on: .today).map {
           "the review of “\($0.name)” (\($0.line)) was due on \($0.review)"
-        })
+        },
+      nextChange: policy.phase.end?.description)
   }
 }
 
@@ -108,6 +115,7 @@ struct PolicyExplainCommand: AsyncParsableCommand {
       the data of a group first, then of each member's. Exit code 3 if it may not.
       """)
 
+  @OptionGroup var day: DayOptions
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
@@ -128,10 +136,10 @@ struct PolicyExplainCommand: AsyncParsableCommand {
 
   func run() async throws {
     if let regions {
-      let policy = try RegionsOptions.policy(folder: regions)
+      let policy = try RegionsOptions.policy(folder: regions, on: day)
       try await reporting { try explain(policy) }
     } else {
-      try await deployment.withRouter { router in try explain(router.policy) }
+      try await deployment.withRouter { router in try explain(day.compile(router.policy)) }
     }
   }
 
@@ -188,27 +196,46 @@ struct PolicyApplyCommand: AsyncParsableCommand {
     discussion: """
       Ends with 0 when no write decided under an earlier policy can be committed any more, and with 5 when \
       shards are pending; those are named, and raised before their next write. A policy that would bar homes \
-      which are legal now is applied only if --bars repeats how many; --dry-run says it.
+      which are legal now, or end records sooner than now, is applied only if --bars and --shortens say how many \
+      at most; --dry-run counts them.
       """)
 
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var regions: RegionsOptions
+  @OptionGroup var day: DayOptions
 
-  @Flag(help: "Apply nothing; say what would change, and which homes would be barred.")
+  @Flag(
+    help: """
+      Apply nothing; say what would change, which homes would be barred, and which records would end sooner. \
+      Ends with 1 if the policy would be refused.
+      """)
   var dryRun = false
 
-  @Option(help: ArgumentHelp("How many homes it is meant to bar.", valueName: "homes"))
+  @Option(help: ArgumentHelp("How many homes at most it is meant to bar.", valueName: "homes"))
   var bars: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "How many records at most it is meant to end sooner than they end now.", valueName: "records")
+  )
+  var shortens: Int?
+
+  func validate() throws {
+    if day.on != nil, !dryRun {
+      throw ValidationError("--on is for --dry-run: a policy is applied as it is today.")
+    }
+  }
+
   func run() async throws {
-    let policy = try regions.policy()
+    let policy = try regions.policy(on: day)
     try await deployment.withRouter { router in
       let impact = await router.impact(of: policy)
-      if dryRun {
-        PolicyDifference(from: router.policy, to: policy).print()
-        return impact.print()
+      if dryRun { return try printTrial(day.compile(router.policy), policy, impact) }
+      // What is refused anyway needs no confirmation.
+      if impact.refusal == nil, let missing = unconfirmed(impact) {
+        Terminal.error("notConfirmed: Nothing was applied. \(missing)")
+        throw ExitCode.validationFailure
       }
-      guard impact.barredHomes == bars ?? 0 else { return try refuse(impact) }
       let application = try await router.apply(policy)
       Terminal.print(
         "\(application.isApplied ? "applied" : "pending"): policy generation"
@@ -217,12 +244,40 @@ struct PolicyApplyCommand: AsyncParsableCommand {
     }
   }
 
-  private func refuse(_ impact: PolicyImpact) throws {
-    Terminal.error(
-      "notConfirmed: Nothing was applied. The policy would bar \(impact.barredHomesText)"
-        + (bars.map { ", not \($0)" } ?? "")
-        + "; \(impact.homesWithoutPlace) of them may be nowhere else. See"
-        + " --dry-run, and repeat with --bars \(impact.barredHomes) if that is meant.")
-    throw ExitCode.validationFailure
+  private func printTrial(
+    _ old: ResidencyPolicy, _ new: ResidencyPolicy, _ impact: PolicyImpact
+  ) throws {
+    PolicyDifference(from: old, to: new).print(
+      later: try PolicyDifference.laterDays(from: old, to: new))
+    impact.print()
+    if impact.refusal != nil { throw ExitCode.failure }
+  }
+
+  /// What the policy would do to what is stored that the options do not say is meant; nil if nothing.
+  private func unconfirmed(_ impact: PolicyImpact) -> String? {
+    var effects: [String] = []
+    var options: [String] = []
+    func check(_ count: Int, _ allowed: Int?, _ option: String, _ effect: String, _ how: String) {
+      if count > 0 { options.append("\(option) \(count)") }
+      guard count > allowed ?? 0 else { return }
+      effects.append(
+        "The policy would \(effect)\(allowed.map { ", not \($0)" } ?? ""); \(how).")
+    }
+    check(
+      impact.barredHomes, bars, "--bars", "bar \(impact.barredHomesText)",
+      "\(impact.homesWithoutPlace) of them may be nowhere else")
+    check(
+      impact.shortenedRecords, shortens, "--shortens",
+      "end \(impact.shortenedRecordsText) sooner than now",
+      "\(impact.recordsEndingAtOnce) of them at once")
+    if !impact.notCounted.isEmpty, bars == nil, shortens == nil {
+      effects += impact.notCounted.map {
+        "What \($0.shard) holds could not be counted: \($0.reason)"
+      }
+      if options.isEmpty { options.append("--bars 0") }
+    }
+    if effects.isEmpty { return nil }
+    return effects.joined(separator: " ")
+      + " See --dry-run, and repeat with \(options.joined(separator: " ")) if that is meant."
   }
 }

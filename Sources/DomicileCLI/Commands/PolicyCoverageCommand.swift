@@ -14,6 +14,7 @@ struct PolicyCoverageCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var regions: RegionsOptions
+  @OptionGroup var day: DayOptions
   @OptionGroup var output: OutputOptions
 
   @Option(help: ArgumentHelp("Write a map of the world to this file.", valueName: "file"))
@@ -32,7 +33,7 @@ struct PolicyCoverageCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let policy = try regions.policy(json: output.json)
+    let policy = try regions.policy(json: output.json, on: day)
     try await reporting {
       let report = CoverageReport(policy)
       // Nothing is printed unless everything could be written.

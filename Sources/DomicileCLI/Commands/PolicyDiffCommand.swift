@@ -7,9 +7,9 @@ struct PolicyDiffCommand: AsyncParsableCommand {
     commandName: "diff",
     abstract: "Say what one policy allows and another does not.",
     discussion: """
-      Each policy is a folder, or the generation of one that was applied. Compared are users without \
-      attributes. With --homes it counts, too, what the data folder holds that NEW would bar. Ends with 0 \
-      if nothing differs, and with 1 if something does.
+      Each policy is a folder, or the generation of one that was applied. With --homes it counts, too, what the \
+      data folder holds that NEW would bar, or keep for less time. Ends with 0 if nothing differs, and with 1 if \
+      something does.
       """)
 
   @Argument(help: ArgumentHelp("A regions folder, or a generation.", valueName: "old"))
@@ -18,86 +18,176 @@ struct PolicyDiffCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("A regions folder, or a generation.", valueName: "new"))
   var new: String
 
+  @OptionGroup var day: DayOptions
   @OptionGroup var deployment: DeploymentOptions
   @OptionGroup var output: OutputOptions
 
-  @Flag(help: "Count what is stored and NEW would bar.")
+  @Flag(help: "Count what is stored and NEW would bar, or keep for less time.")
   var homes = false
 
   private struct JSON: Encodable {
     let difference: PolicyDifference
+    /// Days on which they begin to differ otherwise.
+    let laterDays: [String]
     let impact: PolicyImpact?
   }
 
   func run() async throws {
     let needsDeployment = homes || [old, new].contains { Int64($0) != nil }
     guard needsDeployment else {
-      let policies = try [old, new].map { try RegionsOptions.policy(folder: $0) }
-      return try report(PolicyDifference(from: policies[0], to: policies[1]), nil)
+      let policies = try [old, new].map { try RegionsOptions.policy(folder: $0, on: day) }
+      return try report(policies, nil)
     }
     try await deployment.withRouter { router in
       let policies = try [old, new].map { name in
-        try Int64(name).map { try router.policy(ofGeneration: $0) }
-          ?? RegionsOptions.policy(folder: name)
+        try Int64(name).map { try day.compile(router.policy(ofGeneration: $0)) }
+          ?? RegionsOptions.policy(folder: name, on: day)
       }
-      let impact = homes ? await router.impact(of: policies[1]) : nil
-      try report(PolicyDifference(from: policies[0], to: policies[1]), impact)
+      try report(policies, homes ? await router.impact(of: policies[1]) : nil)
     }
   }
 
-  private func report(_ difference: PolicyDifference, _ impact: PolicyImpact?) throws {
+  private func report(_ policies: [ResidencyPolicy], _ impact: PolicyImpact?) throws {
+    let difference = PolicyDifference(from: policies[0], to: policies[1])
+    let later = try PolicyDifference.laterDays(from: policies[0], to: policies[1])
     if output.json {
-      try printJSON(JSON(difference: difference, impact: impact))
+      try printJSON(
+        JSON(difference: difference, laterDays: later.map(\.description), impact: impact))
     } else {
-      difference.print()
+      difference.print(later: later)
       impact?.print()
     }
-    if !difference.isEmpty { throw ExitCode.failure }
+    if !difference.isEmpty || !later.isEmpty { throw ExitCode.failure }
   }
 }
 
 extension PolicyDifference {
-  /// Countries for which the same changes are in one line.
-  func print() {
-    if isEmpty { return Terminal.print("no difference") }
+  func print(later: [PolicyDay]) {
+    if isEmpty { Terminal.print(later.isEmpty ? "no difference" : "no difference until then") }
+    printTerms()
     for (what, names) in [
-      ("added", addedRules), ("removed", removedRules), ("now excluded", newlyExcluded),
-      ("no longer excluded", noLongerExcluded),
+      ("now excluded", newlyExcluded), ("no longer excluded", noLongerExcluded),
     ] where !names.isEmpty {
       Terminal.print("\(what): \(names.joined(separator: ", "))")
     }
-    guard !changes.isEmpty else { return }
-    var groups: [(key: [String], residences: [String])] = []
-    for change in changes {
-      let key = [
-        change.dataClass, Self.word(change.before), Self.word(change.after),
-        change.gained.joined(separator: ", "), change.lost.joined(separator: ", "),
-        change.because.joined(separator: ", "),
-      ]
-      if let index = groups.firstIndex(where: { $0.key == key }) {
-        groups[index].residences.append(change.residence)
-      } else {
-        groups.append((key, [change.residence]))
+    printPlaces()
+    printProcessing()
+    for day in later {
+      Terminal.print("from \(day) on they differ otherwise: compare them with --on \(day)")
+    }
+  }
+
+  /// What has much to say by its name, all in a line; the rest with its words.
+  private func printTerms() {
+    let long: Set<PolicyTerm.Kind> = [
+      .rule, .exclusion, .otherwise, .attribute, .dataClass, .region,
+    ]
+    for (what, isIncluded) in [
+      ("added", { $0.before == nil }), ("removed", { $0.after == nil }),
+      ("changed", { $0.before != nil && $0.after != nil }),
+    ] as [(String, (TermChange) -> Bool)] {
+      let terms = terms.filter(isIncluded)
+      let named = terms.filter { long.contains($0.kind) }.map(\.label)
+      if !named.isEmpty { Terminal.print("\(what): \(named.joined(separator: ", "))") }
+      for term in terms where !long.contains(term.kind) {
+        let words = [term.before, term.after].compactMap(\.self).joined(separator: " → ")
+        Terminal.print("\(what): \(term.label) \(words)")
       }
     }
-    var table = TextTable(
-      "residents of", "class", "were", "are", "gain", "lose", "because of")
-    for (key, residences) in groups {
-      let shown = residences.prefix(8).joined(separator: " ")
-      let all = residences.count > 8 ? "\(shown) and \(residences.count - 8) more" : shown
-      table.add(all, key[0], key[1], key[2], key[3], key[4], key[5])
+  }
+
+  /// Residents for whom the same changes are in one line.
+  private func printPlaces() {
+    var groups = LineGroups()
+    for change in changes {
+      groups.add(
+        change.residence, change.attributes,
+        [
+          change.dataClass, Self.word(change.before), Self.word(change.after),
+          change.gained.joined(separator: ", "), change.lost.joined(separator: ", "),
+          change.because.isEmpty ? "the topology" : change.because.joined(separator: ", "),
+        ])
     }
-    table.print()
+    groups.print("residents of", "class", "were", "are", "gain", "lose", "because of")
+  }
+
+  private func printProcessing() {
+    var groups = LineGroups()
+    for change in processChanges {
+      groups.add(
+        change.residence, change.attributes,
+        [change.dataClass, some(change.gained), some(change.lost)])
+    }
+    groups.print("residents of", "class", "may be processed in", "no longer in")
   }
 
   private static func word(_ outcome: Verdict.Outcome?) -> String { outcome?.rawValue ?? "unknown" }
 }
 
+extension PolicyDifference.TermChange {
+  fileprivate var label: String {
+    switch kind {
+    case .retention: "retention of \(name):"
+    case .location: "where processes run"
+    case .directory, .otherwise: kind.rawValue
+    default: "\(kind.rawValue) \(name)"
+    }
+  }
+}
+
+/// Lines of a table that differ in the residents only are one.
+private struct LineGroups {
+  private var groups: [(line: [String], residents: [String])] = []
+  private var places: [[String]: Int] = [:]
+
+  mutating func add(_ residence: String, _ attributes: [String]?, _ line: [String]) {
+    let tags = attributes.map { $0.isEmpty ? ["none"] : $0 } ?? []
+    let resident = ([residence] + tags).joined(separator: "+")
+    if let place = places[line] {
+      groups[place].residents.append(resident)
+    } else {
+      places[line] = groups.count
+      groups.append((line, [resident]))
+    }
+  }
+
+  func print(_ titles: String...) {
+    guard !groups.isEmpty else { return }
+    var table = TextTable(titles)
+    for (line, residents) in groups { table.add([some(residents)] + line) }
+    table.print()
+  }
+}
+
+/// The first of some codes, and how many there are more.
+private func some(_ codes: [String]) -> String {
+  let shown = codes.prefix(8).joined(separator: " ")
+  return codes.count > 8 ? "\(shown) and \(codes.count - 8) more" : shown
+}
+
 extension PolicyImpact {
   var barredHomesText: String { barredHomes == 1 ? "1 home" : "\(barredHomes) homes" }
+  var shortenedRecordsText: String {
+    shortenedRecords == 1 ? "1 record" : "\(shortenedRecords) records"
+  }
+
+  private var directoryEntriesText: String {
+    directoryEntries == 1 ? "1 user or group" : "\(directoryEntries) users and groups"
+  }
 
   func print() {
+    if let refusal { Terminal.print("It would be refused: \(refusal)") }
     for shard in notCounted { Terminal.print("not counted: \(shard.shard): \(shard.reason)") }
+    printBarred()
+    printShortenings()
+    if directoryEntries > 0 {
+      Terminal.print(
+        "It does not allow what the directory notes, where it lies, about \(directoryEntriesText);"
+          + " they stay in it.")
+    }
+  }
+
+  private func printBarred() {
     guard barredHomes > 0 else { return Terminal.print("It bars no home.") }
     Terminal.print(
       "It bars \(barredHomesText) with \(barredBytes) bytes;"
@@ -111,6 +201,19 @@ extension PolicyImpact {
         ([row.residence] + row.attributes).joined(separator: " "), "\(row.homes)",
         "\(row.records)", "\(row.bytes)", row.outcome?.rawValue ?? "unknown tags",
         row.because.joined(separator: ", "))
+    }
+    table.print()
+  }
+
+  private func printShortenings() {
+    guard shortenedRecords > 0 else { return }
+    Terminal.print(
+      "It ends \(shortenedRecordsText) sooner, \(recordsEndingAtOnce) of them at once.")
+    var table = TextTable("shard", "country", "class", "end sooner", "at once", "bytes at once")
+    for row in shortenings {
+      table.add(
+        row.shard, row.country, row.dataClass, "\(row.records)", "\(row.endingAtOnce)",
+        "\(row.bytesEndingAtOnce)")
     }
     table.print()
   }

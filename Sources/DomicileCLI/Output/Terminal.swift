@@ -51,9 +51,13 @@ struct TextTable {
   private let header: [String]
   private var rows: [[String]] = []
 
-  init(_ header: String...) { self.header = header }
+  init(_ header: String...) { self.init(header) }
 
-  mutating func add(_ cells: String...) { rows.append(cells.map(Self.visible)) }
+  init(_ header: [String]) { self.header = header }
+
+  mutating func add(_ cells: String...) { add(cells) }
+
+  mutating func add(_ cells: [String]) { rows.append(cells.map(Self.visible)) }
 
   /// Keys and labels may hold anything: what would steer a terminal or break a line is written as a code.
   private static func visible(_ text: String) -> String {

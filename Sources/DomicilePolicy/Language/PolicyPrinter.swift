@@ -6,9 +6,21 @@ import Yams
 struct PolicyPrinter {
   let documents: PolicyDecoder.Documents
 
-  func text() -> String {
+  func text() -> String { Self.text(of: policy) }
+
+  /// What is under a key of the policy; nil if nothing is.
+  func text(_ key: String) -> String? {
+    policy.mapping?.first { $0.key.string == key }.map { Self.text(of: $0.value) }
+  }
+
+  /// The rules or exclusions under a key, one by one.
+  func texts(_ key: String) -> [String] {
+    policy.mapping?.first { $0.key.string == key }?.value.sequence?.map(Self.text(of:)) ?? []
+  }
+
+  private static func text(of node: Node) -> String {
     do {
-      return Self.visible(try Yams.serialize(node: policy, width: -1, allowUnicode: true))
+      return visible(try Yams.serialize(node: node, width: -1, allowUnicode: true))
     } catch {
       preconditionFailure("what was read from YAML cannot be written: \(error)")
     }
@@ -140,13 +152,15 @@ extension ResidencyPolicy {
   ///
   /// It has no comments, each list and mapping is written in one way, and in quotes is what another reader of YAML could take
   /// for a number or a boolean. Of two policies it shows how they differ.
-  public var canonicalText: String {
+  public var canonicalText: String { printer.text() }
+
+  var printer: PolicyPrinter {
     let documents = PolicyDecoder.documents(
       files.texts[PolicyDecoder.file] ?? "", log: ProblemLog()
     ) { path, _ in files.texts[path] }
     guard let documents else {
       preconditionFailure("a policy that was compiled can be read again")
     }
-    return PolicyPrinter(documents: documents).text()
+    return PolicyPrinter(documents: documents)
   }
 }

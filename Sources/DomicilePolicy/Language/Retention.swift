@@ -46,15 +46,20 @@ public struct Retention: Sendable {
     return shortest.map { lifetime >= $0 } ?? true && longest.map { lifetime <= $0 } ?? true
   }
 
-  /// What the policy says, for explanations: `shortest 5y, longest 10y (policy.yaml:14)`.
-  public var text: String {
-    let written = [
+  private var written: [(String, Limit)] {
+    [
       writesStandard ? standardLimit.map { ("default", $0) } : nil,
       longestLimit.map { ("longest", $0) }, shortestLimit.map { ("shortest", $0) },
     ].compactMap(\.self)
+  }
+
+  /// What the policy says, wherever it is written: `shortest 5y, longest 10y`.
+  var limits: String { written.map { "\($0) \($1.text)" }.joined(separator: ", ") }
+
+  /// What the policy says, for explanations: `shortest 5y, longest 10y (policy.yaml:14)`.
+  public var text: String {
     if Set(written.map(\.1.line)).count == 1 {
-      let words = written.map { "\($0) \($1.text)" }.joined(separator: ", ")
-      return "\(words) (\(written[0].1.line))"
+      return "\(limits) (\(written[0].1.line))"
     }
     return written.map { "\($0) \($1.text) (\($1.line))" }.joined(separator: ", ")
   }

@@ -89,25 +89,31 @@ extension ResidencyPolicy {
       residences: residences, groups: groups(of: residences), places: places(for: residences))
   }
 
-  /// What is said of each class of the residents of a country without attributes, in the order of the policy. Of the
-  /// directory's own class it is asked whether it may live where the directory is.
+  /// What is said of each class of the residents of a country without attributes, in the order of the policy.
   private func verdicts(forResidentsOf country: CountryCode) -> [Verdict] {
-    let profile = ResidencyProfile(residence: country)
-    return classes.map { definition in
+    classes.map { definition in
       do {
-        let verdict = try verdict(for: profile, dataClass: definition.name)
-        guard definition.name == Rulebook.directoryClass else { return verdict }
-        let here = try self.verdict(
-          for: profile, dataClass: definition.name, in: topology.directoryRegion)
-        switch here.outcome {
-        case .allowed: return here
-        // Nothing forbids it. What shards accept does not concern the directory, which is none.
-        case .unserved: return here.whereNothingForbids
-        case .refused, .unplaceable: return verdict.conflict.isEmpty ? here : verdict
-        }
+        return try placeVerdict(
+          for: ResidencyProfile(residence: country), dataClass: definition.name)
       } catch {
         preconditionFailure("the policy knows its own countries, classes and regions")
       }
+    }
+  }
+
+  /// Where data of a class may live; of the directory's own class, whether it may live where the directory is.
+  func placeVerdict(
+    for profile: ResidencyProfile, dataClass: String
+  ) throws(PolicyError) -> Verdict {
+    let verdict = try verdict(for: profile, dataClass: dataClass)
+    guard dataClass == Rulebook.directoryClass else { return verdict }
+    let here = try self.verdict(
+      for: profile, dataClass: dataClass, in: topology.directoryRegion)
+    switch here.outcome {
+    case .allowed: return here
+    // Nothing forbids it. What shards accept does not concern the directory, which is none.
+    case .unserved: return here.whereNothingForbids
+    case .refused, .unplaceable: return verdict.conflict.isEmpty ? here : verdict
     }
   }
 

@@ -104,6 +104,13 @@ public struct ResidencyPolicy: Sendable {
     }
   }
 
+  /// The same texts, compiled for another day.
+  ///
+  /// - Throws: ``PolicyError`` if they cannot be compiled for it: an attribute too many may matter then.
+  public func compiled(on day: PolicyDay) throws(PolicyError) -> ResidencyPolicy {
+    try ResidencyPolicy(files: files, on: day)
+  }
+
   /// Reads and compiles a regions folder.
   public init(folder: String, on day: PolicyDay) throws(PolicyError) {
     try self.init(files: RegionFiles(folder: folder), on: day)
@@ -221,6 +228,24 @@ public struct ResidencyPolicy: Sendable {
   ) -> Bool {
     guard let location else { return !constraints.restrictsProcessing }
     return processSets[place(profile, dataClass: dataClass)].contains(location)
+  }
+
+  /// The countries where a process may run that reads and writes a user's data of a class.
+  func processingCountries(
+    _ profile: ResidencyProfile, dataClass: String
+  ) throws(PolicyError) -> [CountryCode] {
+    geography.codes(
+      processSets[place(try compile(profile), dataClass: try number(ofClass: dataClass))])
+  }
+
+  /// The sets of attributes by which the verdicts of one residence and class differ; none for what the policy does not know.
+  func attributeSets(residence: CountryCode, dataClass: String) -> [[String]] {
+    guard let country = geography.number(of: residence), let number = classNumbers[dataClass]
+    else { return [] }
+    let relevant = cells[number * geography.countries.count + country].relevant
+    return (0..<(1 << relevant.nonzeroBitCount)).map {
+      names(deposit(UInt64($0), into: relevant))
+    }
   }
 
   func regions(_ profile: CompiledProfile, dataClass: Int) -> IndexSet256 {

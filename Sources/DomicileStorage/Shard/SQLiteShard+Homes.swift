@@ -36,6 +36,34 @@ extension SQLiteShard {
     return sums.sorted { $0.key < $1.key }.map(\.value)
   }
 
+  package func recordsOutlasting(
+    seconds: Int64, dataClass: String
+  ) throws(StorageError) -> OutlastingTally {
+    var sum = OutlastingTally()
+    var last: Int64 = 0
+    while let end = try homeNumber(500, after: last) {
+      let rows = try read { reader, now in
+        try reader.connection.rows(
+          """
+          SELECT count(*), total(r.written + ?1 <= ?2),
+            total((r.written + ?1 <= ?2) * (length(r.key) + length(r.value)))
+          FROM home h JOIN record r ON r.home = h.id
+          WHERE h.id > ?3 AND h.id <= ?4 AND h.class = ?5
+            AND h.state IN ('active', 'copying', 'frozen', 'held')
+            AND (r.expires IS NULL OR r.expires > max(?2, r.written + ?1))
+          """, .integer(seconds * 1000), .integer(now), .integer(last), .integer(end),
+          .text(dataClass), as: { ($0.integer(0), $0.integer(1), $0.integer(2)) })
+      }
+      for (records, older, bytes) in rows {
+        sum.records += records
+        sum.older += older
+        sum.olderBytes += bytes
+      }
+      last = end
+    }
+    return sum
+  }
+
   private struct TallyKey: Hashable, Comparable {
     let dataClass: String
     let profile: String

@@ -51,6 +51,11 @@ package protocol ShardStore: Sendable {
   /// What the shard holds, by class and profile.
   func tallies() throws(StorageError) -> [HomeTally]
 
+  /// Of the records of a class, those that a longest lifetime in seconds would end sooner than they end now.
+  func recordsOutlasting(
+    seconds: Int64, dataClass: String
+  ) throws(StorageError) -> OutlastingTally
+
   /// Homes in the order of their numbers, after a number.
   func homes(after id: Int64, limit: Int) throws(StorageError) -> [HomeRow]
 
@@ -166,4 +171,13 @@ package struct HomeTally: Sendable, Equatable {
       dataClass: dataClass, profile: profile, homes: homes + other.homes,
       records: records + other.records, bytes: bytes + other.bytes, isBarred: isBarred)
   }
+}
+
+/// Records that are kept for longer than some time.
+package struct OutlastingTally: Sendable, Equatable {
+  package var records: Int64 = 0
+  /// Those of them that are older than it.
+  package var older: Int64 = 0
+  /// The bytes of the keys and values of those that are older.
+  package var olderBytes: Int64 = 0
 }
