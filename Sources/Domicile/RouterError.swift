@@ -175,7 +175,7 @@ extension RouterError {
       case .refused, .allowed: .refused
       }
     self.init(
-      code, "Nothing was written. \(verdict.description)", region: verdict.region, verdict: verdict)
+      code, "Nothing was written. \(verdict.statement)", region: verdict.region, verdict: verdict)
   }
 }
 

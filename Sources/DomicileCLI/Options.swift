@@ -26,6 +26,10 @@ struct DeploymentOptions: ParsableArguments {
         + " the environment's DOMICILE_LOCATION.", valueName: "country"))
   var location: String?
 
+  func validate() throws {
+    if data.isEmpty { throw ValidationError("--data names no folder.") }
+  }
+
   var routerOptions: RouterOptions {
     var options = RouterOptions()
     options.location = location ?? ProcessInfo.processInfo.environment["DOMICILE_LOCATION"]
@@ -79,6 +83,10 @@ struct DeploymentOptions: ParsableArguments {
 struct RegionsOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The folder with policy.yaml, topology.yaml and facts/."))
   var regions = "./regions"
+
+  func validate() throws {
+    if regions.isEmpty { throw ValidationError("--regions names no folder.") }
+  }
 
   func policy(json: Bool = false, on day: DayOptions? = nil) throws -> ResidencyPolicy {
     try Self.policy(folder: regions, json: json, on: day)
@@ -253,9 +261,12 @@ func reporting(
   do {
     try await body()
   } catch let error as RouterError {
-    if let verdict = error.verdict, error.message == "Nothing was written. \(verdict)" {
+    if let verdict = error.verdict,
+      error.message.hasPrefix("Nothing was written. \(verdict.statement)")
+    {
+      let hint = error.message.dropFirst("Nothing was written. \(verdict.statement)".count)
       // The verdict begins with the code itself.
-      Terminal.error("\(verdict)\nNothing was written.")
+      Terminal.error("\(verdict)\(hint)\nNothing was written.")
     } else {
       Terminal.error("\(error.code): \(error.message)")
     }

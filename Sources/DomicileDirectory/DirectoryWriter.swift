@@ -148,7 +148,9 @@ package final class DirectoryWriter: CommitContext {
     if case .newGroup(let members) = plan.kind, try !hasMembers(members, group: user.id) {
       return .failure(
         StorageError(
-          .retagged, "There is a group of that name with other members; nothing was written."))
+          .retagged,
+          "There is a group of that name with other members; nothing was written. Members join and leave it one"
+            + " by one (“domicile group join”, “group leave”); another group needs another name."))
     }
     guard user.profile == "\(plan.profile)" else {
       // A group's change with those of its members: whoever asks decides anew.

@@ -170,6 +170,9 @@ public struct Geography: Sendable {
     // Codes in wide use beside ISO's: "UK" is reserved, "EL" is the European Union's for Greece.
     let commonMistakes = ["UK": "GB", "EL": "GR"]
     let upper = text.uppercased()
+    if ["EVERYWHERE", "ANYWHERE", "ANY", "ALL", "WORLD", "*"].contains(upper) {
+      return "did you mean “\(Self.anywhere)”?"
+    }
     if let right = commonMistakes[upper] { return "did you mean “\(right)”?" }
     if let named = countries.first(where: { $0.name.uppercased() == upper }) {
       return "did you mean “\(named.code)”?"

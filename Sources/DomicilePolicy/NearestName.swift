@@ -16,7 +16,7 @@ func suggestion(for word: String, among candidates: some Sequence<String>) -> St
       .min { $0.distance < $1.distance }
   if let nearest { return "did you mean “\(nearest.name)”?" }
   if known.isEmpty { return "none is known" }
-  if known.count <= 12 { return "known: \(known.joined(separator: ", "))" }
+  if known.count <= 20 { return "known: \(known.joined(separator: ", "))" }
   return "\(known.count) are known"
 }
 

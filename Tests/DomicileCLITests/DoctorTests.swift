@@ -156,7 +156,7 @@ import Testing
     expect(
       try await workspace.domicile("put uma inbox k w --data data"),
       error: """
-        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Delete the data, or apply a policy that allows it. refused: messages of a resident of US may not live in mumbai (IN)
+        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Delete the data, or apply a policy that allows it. Messages of a resident of US may not live in mumbai (IN)
           us-at-home (policy.yaml:26) stores only in US, which rules out IN
             because: A new law.
           legal instead: ashburn
@@ -199,7 +199,7 @@ import Testing
     expect(
       try await workspace.domicile("admit ian --residence IN --data data"),
       error: """
-        refused: The directory lies in dublin, where nothing about this user may be noted. Nothing was written. refused: directory of a resident of IN may not live in dublin (IE)
+        refused: The directory lies in dublin, where nothing about this user may be noted. Nothing was written. Directory of a resident of IN may not live in dublin (IE)
           in-at-home (policy.yaml:26) stores only in IN, which rules out IE
             because: A new law.
           legal instead: mumbai

@@ -91,7 +91,12 @@ extension Mistake {
         nothing: the user has no home for that
 
       """, 64),
-    Mistake("erase nobody --yes", Mistake.nobody, 4),
+    Mistake(
+      "erase nobody --yes",
+      """
+      notFound: Nobody of that id was admitted, or all is erased already. Check the id: nothing was erased.
+
+      """, 4),
     Mistake("erase nobody --collection inbox --yes", Mistake.nobody, 4),
     Mistake("erase ida --class mesages", Mistake.unknownClass, 65),
     Mistake("erase ida --class mesages --yes", Mistake.unknownClass, 65),

@@ -72,7 +72,7 @@ import Testing
     expect(
       try await workspace.domicile("group join family ada --data data"),
       error: """
-        refused: With this member the group could not be kept. Nothing was changed. refused: messages of this group may not live in ashburn (US)
+        refused: With this member the group could not be kept. Nothing was changed. Messages of this group may not live in ashburn (US)
           a group's data may be only where every member's may; whose may not is not told
           legal instead: dublin
 
@@ -97,7 +97,9 @@ import Testing
       try await workspace.domicile("group leave family ada --data data"), output: "left\n")
     expect(
       try await workspace.domicile("get ada inbox k --group family --data data"),
-      error: "notFound: The user is not a member of this group. Join first.\n", exitCode: 4)
+      error:
+        "notFound: The user is not a member of this group. Let the user join first (“domicile group join”).\n",
+      exitCode: 4)
     expect(
       try await workspace.domicile("group erase family --data data"),
       error: """

@@ -155,7 +155,7 @@ import Testing
         10,badLine,"“id” is empty"
         11,badLine,"“key” is empty"
         12,badLine,"“country” is empty"
-        13,tagsDiffer,"The user was admitted with other tags, which an admission does not change. Nothing was written."
+        13,tagsDiffer,"The user was admitted with other tags, which an admission does not change. Nothing was written. If these are right now, change them first (“domicile retag”)."
         14,badLine,"a quoted field that begins here never ends"
 
         """)

@@ -253,11 +253,11 @@ struct Mistake: CustomTestStringConvertible, Sendable {
       """, 3),
     Mistake(
       "admit ada --residence IN --data data",
-      "tagsDiffer: The user was admitted with other tags, which an admission does not change. Nothing was written.\n",
+      "tagsDiffer: The user was admitted with other tags, which an admission does not change. Nothing was written. If these are right now, change them first (“domicile retag”).\n",
       1),
     Mistake(
       "admit ada --residence DE --attribute scc-signed --data data",
-      "tagsDiffer: The user was admitted with other tags, which an admission does not change. Nothing was written.\n",
+      "tagsDiffer: The user was admitted with other tags, which an admission does not change. Nothing was written. If these are right now, change them first (“domicile retag”).\n",
       1),
     Mistake(
       "where rik --data data", "notFound: No such user was admitted. Admit the user first.\n", 4),

@@ -84,9 +84,14 @@ import Testing
   @Test(arguments: [
     ("NO", nil), ("no", "did you mean “NO”?"), ("No", "did you mean “NO”?"),
     ("on", "did you mean “IN”?"), ("NA", "did you mean “NO”?"), ("UK", "did you mean “GB”?"),
-    ("uk", "did you mean “GB”?"), ("EL", "did you mean “GR”?"), ("XK", "15 are known"),
-    ("XX", "15 are known"), ("0x10", "15 are known"), ("true", "15 are known"),
-    ("null", "15 are known"), ("1e3", "15 are known"), ("FI", "did you mean “FR”?"),
+    ("uk", "did you mean “GB”?"), ("EL", "did you mean “GR”?"),
+    ("XK", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("XX", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("0x10", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("true", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("null", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("1e3", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("FI", "did you mean “FR”?"),
   ])
   func `a word is what it is written as, whatever YAML makes of it`(word: String, hint: String?) {
     let found = problems { $0.policy.replace("store: RU", with: "store: \(word)") }

@@ -19,7 +19,7 @@ extension Mistake {
       "a key of a later version",
       "store: IN\n", becomes: "store: IN\n    forbid: US\n",
       says: """
-        policy.yaml:30:5: unknown key “forbid”; 15 are known
+        policy.yaml:30:5: unknown key “forbid”; known: classes, copy, from, name, prefer, process, reason, residents, review, source, store, unless, until, unverified, when
         """),
     .inPolicy(
       "a day that there is not",
@@ -110,7 +110,7 @@ extension Mistake {
       "a merge key",
       "rules:\n", becomes: "rules:\n  - <<: {name: a, reason: b, residents: IN, store: IN}\n",
       says: """
-        policy.yaml:15:5: unknown key “<<”; 15 are known
+        policy.yaml:15:5: unknown key “<<”; known: classes, copy, from, name, prefer, process, reason, residents, review, source, store, unless, until, unverified, when
         policy.yaml:15:5: the key “name” is missing
         policy.yaml:15:5: the key “reason” is missing
         policy.yaml:15:5: the key “residents” is missing
@@ -151,9 +151,16 @@ extension Mistake {
       "a word for otherwise",
       "otherwise: {store: anywhere}", becomes: "otherwise: anywhere",
       says: """
-        policy.yaml:31:12: this must be a mapping of “key: value” lines; write {} for an \
-        empty one
+        policy.yaml:31:12: “anywhere” is no mapping; write {store: anywhere, process: anywhere}
         """),
+    .inPolicy(
+      "an attribute that is no mapping",
+      "    unless: {attribute: scc-signed}", becomes: "    unless: scc-signed",
+      says: "policy.yaml:19:13: “scc-signed” is no mapping; write {attribute: scc-signed}"),
+    .inPolicy(
+      "a word for anywhere that is none",
+      "otherwise: {store: anywhere}", becomes: "otherwise: {store: everywhere}",
+      says: "policy.yaml:31:20: unknown country or group “everywhere”; did you mean “anywhere”?"),
     .inPolicy(
       "an empty otherwise",
       "otherwise: {store: anywhere}", becomes: "otherwise: {}",
@@ -188,7 +195,7 @@ extension Mistake {
       "an unknown code",
       "store: RU", becomes: "store: ZZ",
       says: """
-        policy.yaml:24:12: unknown country or group “ZZ”; 15 are known
+        policy.yaml:24:12: unknown country or group “ZZ”; known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere
         """),
     .inPolicy(
       "a group misspelt",
@@ -272,7 +279,7 @@ extension Mistake {
         """),
     .inPolicy(
       "an empty preference",
-      "prefer: [EEA]", becomes: "prefer: []",
+      "prefer: [EEA]", becomes: "prefer: ",
       says: """
         policy.yaml:18:13: “prefer” needs at least one entry
         """),

@@ -57,12 +57,12 @@ import Testing
     ),
     (
       "{residence: RU, class: messages, expect: unplaceable, because: not-free}",
-      "unplaceable because of not-free, but unplaceable: messages of a resident of RU may live in no country"
+      "unplaceable because of not-free; it is, but because of not-free, ru-localisation, but unplaceable: messages of a resident of RU may live in no country"
     ),
     (
       "{residence: RU, class: messages, expect: {refused: paris}, because: [ru-localisation, not-free]}",
       """
-      refused in paris because of not-free, ru-localisation, but refused: messages of a resident of RU may not live \
+      refused in paris because of not-free, ru-localisation; it is, but because of ru-localisation, but refused: messages of a resident of RU may not live \
       in paris (FR)
       """
     ),

@@ -61,7 +61,8 @@ import Testing
       }
       await expect(
         .tagsDiffer,
-        "The user was admitted with other tags, which an admission does not change. Nothing was written."
+        "The user was admitted with other tags, which an admission does not change. Nothing was written. If these"
+          + " are right now, change them first (“domicile retag”)."
       ) { try await router.admit(UserID("ada"), residence: "IE") }
       await expect(
         .invalidArgument, "A key has 1 to 1,024 bytes; this one has 0. Nothing was written."

@@ -57,7 +57,7 @@ import Testing
       for word in ["DE", "IN", "eu-at-home", "in-payments", "GDPR", "RBI"] {
         #expect(!message.contains(word), "\(message)")
       }
-      #expect(message.contains("payments of this group may live in no country"))
+      #expect(message.contains("Payments of this group may live in no country"))
       let missing = await routerError { _ = try await router.group(family, as: ada) }
       #expect(missing?.code == .notFound)
     }

@@ -183,7 +183,7 @@ import Testing
       error?.message == """
         The policy in force does not allow this process to read or write this data; nothing was read or written. \
         Call from where it may be processed. \
-        refused: messages of a resident of DE may not be read and written by a process in IN
+        Messages of a resident of DE may not be read and written by a process in IN
           readers (policy.yaml:26) is processed only in EU, US (until 2026-06-30)
             because: GDPR Chapter V
           legal instead: DE, IE, US

@@ -50,7 +50,12 @@ extension ResidencyRouter {
         // Nobody is there; or the run that took this one over has ended it.
         let purge = await directory.purge(
           by: last == nil ? min(deadline, .now + .seconds(1)) : deadline)
-        guard let last else { throw Self.userNotFound }
+        guard let last else {
+          throw RouterError(
+            .notFound,
+            "Nobody of that id was admitted, or all is erased already. Check the id: nothing was erased."
+          )
+        }
         return round.receipt(
           last, isOver: true,
           pending: [ErasureReceipt.Pending(purge, directory.purgeProblem, place: "directory")]

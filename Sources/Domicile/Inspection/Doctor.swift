@@ -312,7 +312,8 @@ extension ResidencyRouter {
           .barredDirectory,
           "The directory lies in \(current.policy.topology.directoryRegion), where the policy in force"
             + " does not allow what it notes about \(barredUsers) users, residents of"
-            + " \(barredResidences.sorted().joined(separator: ", ")). Apply a policy that allows it."
+            + " \(barredResidences.sorted().joined(separator: ", ")). Erase them, retag those whose tags are wrong, or apply a"
+            + " policy that allows the class “directory” there; the directory does not move."
         )
       }
     }

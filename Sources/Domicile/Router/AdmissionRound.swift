@@ -126,7 +126,7 @@ struct AdmissionRound {
         throw RouterError(
           .refused,
           "The directory lies in \(directoryRegion), where nothing about this user may be noted."
-            + " Nothing was written. \(verdict.description)", region: directoryRegion,
+            + " Nothing was written. \(verdict.statement)", region: directoryRegion,
           verdict: verdict)
       }
       if candidate.region != nil, let entry = try router.directory.user(candidate.owner) {

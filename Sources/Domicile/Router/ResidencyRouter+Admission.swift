@@ -169,7 +169,7 @@ struct AdmissionFailure: Error {
       self.error = RouterError(
         .tagsDiffer,
         "The user was admitted with other tags, which an admission does not change."
-          + " Nothing was written.")
+          + " Nothing was written. If these are right now, change them first (“domicile retag”).")
     } else {
       self.error = RouterError(error, region: region)
     }

@@ -38,7 +38,16 @@ extension ResidencyRouter {
           }),
         dataClasses: dataClasses.map { Set($0).sorted() }, region: region)
     }
-    return try await admit([candidate], by: .now + (deadline ?? options.deadline))[0].get()
+    let admitted = await admit([candidate], by: .now + (deadline ?? options.deadline))[0]
+    guard case .failure(var error) = admitted, dataClasses == nil, let verdict = error.verdict
+    else { return try admitted.get() }
+    let others = current.recordClasses.filter { $0 != verdict.dataClass }
+    if verdict.dataClass != "directory", !others.isEmpty {
+      error.message +=
+        "\n  to create it for some classes only, name them (“--class”): for these it may be legal:"
+        + " \(others.joined(separator: ", "))"
+    }
+    throw error
   }
 
   /// A group's data, as one of its members reads and writes it: each record carries its author.
@@ -126,7 +135,8 @@ extension ResidencyRouter {
     let hasLeft = try await routing { try await directory.leave(owner, user: member, by: end) }
     guard hasLeft else {
       _ = try groupEntry(owner)
-      throw GroupMembership.notAMember
+      throw RouterError(
+        .notFound, "The user never was a member of this group. Nothing was changed.")
     }
     return try await finishTagChange(of: owner, by: end)
   }
@@ -141,7 +151,10 @@ extension ResidencyRouter {
   }
 
   static var groupNotFound: RouterError {
-    RouterError(.notFound, "There is no such group. Create it first.")
+    RouterError(
+      .notFound,
+      "There is no such group. Check the name, or create it (“domicile group create”). Nothing was changed."
+    )
   }
 
   private func newAuthor() -> OwnerAlias {
@@ -187,13 +200,16 @@ final class GroupMembership: Sendable {
   }
 
   static var notAMember: RouterError {
-    RouterError(.notFound, "The user is not a member of this group. Join first.")
+    RouterError(
+      .notFound,
+      "The user is not a member of this group. Let the user join first (“domicile group join”).")
   }
 }
 
 extension RouterError {
   fileprivate init(refusingJoin verdict: Verdict) {
     self.init(refusing: verdict)
-    message = "With this member the group could not be kept. Nothing was changed. \(verdict)"
+    message =
+      "With this member the group could not be kept. Nothing was changed. \(verdict.statement)"
   }
 }

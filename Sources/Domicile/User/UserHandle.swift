@@ -225,7 +225,7 @@ public struct UserHandle: Sendable {
       .barred,
       "The policy in force no longer allows this home: reads and deletions go on, writes are refused."
         + " Nothing was written. Delete the data, or apply a policy that allows it."
-        + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
+        + (verdict.map { " \($0.statement)" } ?? ""), region: route.region, verdict: verdict)
   }
 
   /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made.
@@ -246,7 +246,7 @@ public struct UserHandle: Sendable {
       "The policy in force does not allow this process to read or write this data; nothing was read or"
         + " written. Call from where it may be processed"
         + (router.options.location == nil ? ", or say where this process runs." : ".")
-        + (verdict.map { " \($0.description)" } ?? ""), region: route.region, verdict: verdict)
+        + (verdict.map { " \($0.statement)" } ?? ""), region: route.region, verdict: verdict)
   }
 
   func counted(_ error: RouterError) -> RouterError {

@@ -157,7 +157,7 @@ struct ImportJob {
   /// Notes a line that cannot be imported; an error that is not the line's ends the import.
   private mutating func reject(_ row: ImportRow, _ error: RouterError) throws {
     switch error.code {
-    case .refused, .unplaceable, .unserved, .barred, .elsewhere:
+    case .refused, .unplaceable, .unserved, .barred, .processingRefused, .elsewhere:
       totals.refused += 1
       rejected.append((true, row.line, "\(error.code)", error.oneLine(about: row)))
     case .unknownName, .invalidArgument, .tagsDiffer, .notFound, .alreadyPlaced:

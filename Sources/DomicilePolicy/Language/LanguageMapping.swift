@@ -49,4 +49,13 @@ package enum LanguageMapping: String, CaseIterable, Sendable {
     case .expectedRegions: ["allowed", "refused", "unserved", "chosen"]
     }
   }
+
+  /// How a word is written that somebody puts where the mapping should be; nil: there is no telling.
+  var shortForm: ((_ word: String) -> String)? {
+    switch self {
+    case .unless: { "{attribute: \($0)}" }
+    case .otherwise: { "{store: \($0), process: \($0)}" }
+    default: nil
+    }
+  }
 }

@@ -188,6 +188,10 @@ struct YAMLReader {
 
   /// The values of a mapping by key, of which only those of the language may occur.
   func fields(_ mapping: LanguageMapping) -> Fields? {
+    if node.scalar != nil, let form = mapping.shortForm {
+      problem("“\(quietText)” is no mapping; write \(form(quietText))")
+      return nil
+    }
     guard let entries = entries() else { return nil }
     let keys = mapping.keys
     var fields = Fields(owner: self)

@@ -125,8 +125,12 @@ private struct CaseRun {
     var isMet = verdict.outcome == outcome
     var expected = "\(outcome)\(place)"
     if outcome != .allowed, let because = testedCase.because {
-      isMet = isMet && Set(verdict.forbidding.map(\.name)) == because
+      let forbidding = Set(verdict.forbidding.map(\.name))
       expected += " because of \(because.sorted().joined(separator: ", "))"
+      if isMet, forbidding != because {
+        expected += "; it is, but because of \(forbidding.sorted().joined(separator: ", "))"
+      }
+      isMet = isMet && forbidding == because
     }
     note(verdict, isMet: isMet, expected, testedCase, &result)
   }

@@ -85,6 +85,12 @@ extension Verdict: CustomStringConvertible {
   /// The whole explanation: the summary and the reasons, a line each.
   public var description: String { ([summary] + reasons).joined(separator: "\n") }
 
+  /// The whole explanation as sentences, for an error whose code says the outcome.
+  package var statement: String {
+    let words = description.dropFirst("\(outcome): ".count)
+    return words.prefix(1).uppercased() + words.dropFirst()
+  }
+
   /// The rules that decided, with their reasons, and the legal alternatives; indented by two.
   public var reasons: [String] {
     var lines: [String] = []
