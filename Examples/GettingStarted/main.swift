@@ -1,6 +1,10 @@
 import Domicile
 
-try await ResidencyRouter.initialize(data: "example-data", regions: "regions")  // once
+do {
+  try await ResidencyRouter.initialize(data: "example-data", regions: "regions")
+} catch {
+  if error.code != .alreadyInitialized { throw error }
+}
 let router = try await ResidencyRouter.open(data: "example-data")
 
 try await router.admit(UserID("ada"), residence: "DE")

@@ -90,6 +90,27 @@ final class DirectoryReader {
     return entries
   }
 
+  func sharedPlacements(of owner: OwnerKey) throws -> [SharedPlacement] {
+    try connection.rows(
+      """
+      SELECT g.id, g.alias, g.profile, p.class, s.name, p.serial, p.state
+      FROM user u JOIN member m ON m.user = u.id JOIN user g ON g.id = m.group_id
+        JOIN placement p ON p.user = g.id JOIN shard s ON s.id = p.shard
+      WHERE u.owner = ? ORDER BY g.alias, p.class
+      """, .blob(owner.bytes),
+      as: { row -> Result<SharedPlacement, StorageError> in
+        guard let profile = HomeProfile(row.text(2)),
+          let state = Placement.State(rawValue: row.text(6))
+        else { return .failure(unreadable(row.integer(0))) }
+        return .success(
+          SharedPlacement(
+            alias: OwnerAlias(bytes: row.blob(1)), profile: profile,
+            placement: Placement(
+              dataClass: row.text(3), shard: row.text(4), serial: row.integer(5), state: state)))
+      }
+    ).map { try $0.get() }
+  }
+
   func pendingTags(of owner: OwnerKey?, after last: PendingTags?, limit: Int) throws
     -> [PendingTags]
   {

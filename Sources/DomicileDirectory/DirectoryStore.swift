@@ -56,6 +56,9 @@ package protocol DirectoryStore: Sendable {
   /// Users in the order of their numbers, after a number.
   func users(after id: Int64, limit: Int) throws(StorageError) -> [UserEntry]
 
+  /// The homes of the groups in which a user is or was.
+  func sharedPlacements(of owner: OwnerKey) throws(StorageError) -> [SharedPlacement]
+
   /// How many users and groups there are with each profile.
   func profileCounts() throws(StorageError) -> [HomeProfile: Int]
 

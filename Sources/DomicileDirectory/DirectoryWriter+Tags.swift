@@ -12,7 +12,7 @@ extension DirectoryWriter {
   ) throws -> Bool {
     guard isInForce(law) else { throw policyChanged }
     guard let user = try subject(owner), !user.isGroup else { return false }
-    if user.isErasing { throw erasing }
+    if user.isErasing { throw erasing(isGroup: false) }
     guard user.profile != "\(profile)" else { return true }
     try setProfile("\(profile)", of: user.id)
     try connection.run(
@@ -28,7 +28,7 @@ extension DirectoryWriter {
       group.tags == joining.groupTags, user.tags == joining.userTags,
       try placedClasses(of: group.id) == joining.dataClasses
     else { return outrun }
-    if group.isErasing || user.isErasing { return erasing }
+    if group.isErasing || user.isErasing { return erasing(isGroup: group.isErasing) }
     try addMember(user, as: joining.member.author, to: group.id)
     try followMembers(of: group.id, always: false)
     return nil

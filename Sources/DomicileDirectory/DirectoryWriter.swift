@@ -144,7 +144,8 @@ package final class DirectoryWriter: CommitContext {
       return .failure(outrun)
     }
     let user = try findOrMakeUser(plan)
-    guard !user.isErasing else { return .failure(erasing) }
+    let isGroup = plan.kind != .user
+    guard !user.isErasing else { return .failure(erasing(isGroup: isGroup)) }
     if case .newGroup(let members) = plan.kind, try !hasMembers(members, group: user.id) {
       return .failure(
         StorageError(
@@ -162,7 +163,7 @@ package final class DirectoryWriter: CommitContext {
         ))
     }
     if try plan.targets.contains(where: { try isErasing($0.dataClass, user: user.id) }) {
-      return .failure(erasing)
+      return .failure(erasing(isGroup: isGroup))
     }
     var tickets: [AdmissionTicket] = []
     for target in plan.targets {
@@ -210,10 +211,12 @@ package final class DirectoryWriter: CommitContext {
       && selectPlacement.isText(2, "erasing")
   }
 
-  var erasing: StorageError {
+  func erasing(isGroup: Bool) -> StorageError {
     StorageError(
       .erasing,
-      "This user's data is being erased; nothing was written. Admit again when that is done.")
+      isGroup
+        ? "This group's data is being erased; nothing was written. Create it again when that is done."
+        : "This user's data is being erased; nothing was written. Admit again when that is done.")
   }
 
   /// Nil if the class is placed already.

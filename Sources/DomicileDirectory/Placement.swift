@@ -166,6 +166,14 @@ package struct GroupJoining: Sendable {
   }
 }
 
+/// A home of a group in which a user is or was: there may be records that the user has written.
+package struct SharedPlacement: Sendable {
+  /// Of the group.
+  package let alias: OwnerAlias
+  package let profile: HomeProfile
+  package let placement: Placement
+}
+
 /// What is to be erased, held by whoever has its token.
 package struct ErasurePlan: Sendable {
   package struct Home: Sendable, Hashable {

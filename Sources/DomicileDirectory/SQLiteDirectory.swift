@@ -177,6 +177,10 @@ package final class SQLiteDirectory: DirectoryStore {
     }
   }
 
+  package func sharedPlacements(of owner: OwnerKey) throws(StorageError) -> [SharedPlacement] {
+    try readers.read { reader in try reader.sharedPlacements(of: owner) }
+  }
+
   package func profileCounts() throws(StorageError) -> [HomeProfile: Int] {
     var counts: [String: Int] = [:]
     var last: Int64 = 0

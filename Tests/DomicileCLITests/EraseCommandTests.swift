@@ -17,11 +17,17 @@ import Testing
         alias ALIAS, policy generation 1, serial NUMBER, TIME
 
         """)
-    for command in ["where ida", "get ida inbox a/1", "erase ida --yes", "erase ida"] {
+    for command in ["where ida", "get ida inbox a/1", "erase ida"] {
       expect(
         try await workspace.domicile("\(command) --data data"),
         error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
     }
+    expect(
+      try await workspace.domicile("erase ida --yes --data data"),
+      error: """
+        notFound: Nobody of that id was admitted, or all is erased already. Check the id: nothing was erased.
+
+        """, exitCode: 4)
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
       output: "sound: 0 users, 0 homes, 4 shards; SQLite VERSION\n")

@@ -115,6 +115,84 @@ import Testing
     #expect(try await workspace.domicile("doctor --deep --data data").exitCode == 0)
   }
 
+  @Test func `a retag names the groups that it bars, and nobody in them`() async throws {
+    let workspace = try await withUsers()
+    _ = try await workspace.domicile("group create g --member ben --class messages --data data")
+    let group = try await alias(ofGroup: "g", workspace)
+    let retagged = try await workspace.domicile("retag ben --residence DE --data data")
+    #expect(
+      retagged.output.hasSuffix(
+        "barred: messages of the group \(group) in ashburn; writes are refused\n"), "\(retagged)")
+    let place = try await workspace.domicile("where ben --data data")
+    #expect(
+      place.output.contains(
+        "\(group)  messages  ashburn  US       ashburn-1  barred\n"), "\(place)")
+  }
+
+  @Test func `what an erased user has held in groups is told until it is gone`() async throws {
+    let workspace = try await withUsers()
+    for line in [
+      "group create g --member ada --class messages", "put ada inbox k hello --group g",
+      "hold add ada case/1 --class messages --reason Court",
+    ] {
+      let result = try await workspace.domicile("\(line) --data data")
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    let group = try await alias(ofGroup: "g", workspace)
+    let preview = try await workspace.domicile("erase ada --data data")
+    #expect(
+      preview.error.contains(
+        "  what the user wrote in the group \(group), of the class messages, in dublin (IE), dublin-"
+      ),
+      "\(preview)")
+    #expect(preview.error.contains("but not what the legal hold “case/1” keeps"), "\(preview)")
+
+    let erased = try await workspace.domicile("erase ada --yes --data data")
+    #expect(erased.exitCode == 8, "\(erased)")
+    let place = try await workspace.domicile("where ada --data data")
+    #expect(
+      place.output.contains("\(group)  messages  dublin  IE       dublin-"), "\(place)")
+    #expect(place.output.contains("erasing\n"), "\(place)")
+    let released = try await workspace.domicile("hold release ada case/1 --data data")
+    #expect(released.output.hasPrefix("released: messages; the erasure goes on"), "\(released)")
+    #expect(try await workspace.domicile("where ada --data data").exitCode == 4)
+    expect(
+      try await workspace.domicile("get ada inbox k --group g --data data"),
+      error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+
+    let empty = try await workspace.domicile("group where g --data data")
+    #expect(empty.exitCode == 0)
+    #expect(
+      empty.output.hasPrefix(
+        "no members: everybody has left; the data stays until the group is erased\n"),
+      "\(empty)")
+    #expect(!empty.output.contains("barred"), "\(empty)")
+  }
+
+  @Test func `the preview of a group's erasure says what is kept`() async throws {
+    let workspace = try await withUsers()
+    for line in [
+      "group create g --member ada --class messages", "put ada inbox k hello --group g",
+      "hold add g case/1 --group --reason Court",
+    ] {
+      let result = try await workspace.domicile("\(line) --data data")
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    let preview = try await workspace.domicile("group erase g --data data")
+    #expect(
+      preview.error.contains(
+        "  but not what the legal hold “case/1” keeps, of messages, until that is released\n"),
+      "\(preview)")
+    #expect(try await workspace.domicile("group erase g --yes --data data").exitCode == 8)
+    let again = try await workspace.domicile("group create g --member ada --data data")
+    #expect(again.error.hasPrefix("erasing: This group's data is being erased"), "\(again)")
+  }
+
+  private func alias(ofGroup id: String, _ workspace: Workspace) async throws -> String {
+    let json = try await workspace.json("group where \(id) --json --data data")
+    return try #require((json as? [String: Any])?["alias"] as? String)
+  }
+
   @Test func `policy explain says where a group may be, then each of its members`() async throws {
     let workspace = Workspace()
     try workspace.write(.small)

@@ -46,7 +46,9 @@ import Testing
     #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
     expect(
       try await workspace.domicile("hold release ida case/1 --data data"),
-      output: "released: messages, payments\n")
+      output:
+        "released: messages, payments; the erasure goes on: “domicile where” says what is left, and no such user when all is gone\n"
+    )
     #expect(try await workspace.domicile("sweep --data data").exitCode == 0)
     #expect(try await workspace.domicile("where ida --data data").exitCode == 4)
     #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
@@ -67,7 +69,7 @@ import Testing
       output: """
         name     classes             placed                until                 reason
         audit-2  payments            TIME  2100-01-01T00:00:00Z  Tax
-        case/1   messages, payments  TIME  released              A court order.
+        case/1   messages, payments  TIME  it is released        A court order.
 
         """)
     let json = try await workspace.json("hold list ida --json --data data")
@@ -77,17 +79,30 @@ import Testing
     #expect(holds[1]["dataClasses"] as? [String] == ["messages", "payments"])
   }
 
+  @Test func `a hold that is placed again says when it would have ended`() async throws {
+    let workspace = try await withHold()
+    let add = "hold add ida case/1 --class messages --reason Court --data data"
+    expect(
+      try await workspace.domicile("\(add) --until 2099-12-31"),
+      output: "held: messages, until 2100-01-01T00:00:00Z; before, until it is released\n")
+    expect(
+      try await workspace.domicile(add),
+      output: "held: messages, until it is released; before, until 2100-01-01T00:00:00Z\n")
+    expect(try await workspace.domicile(add), output: "held: messages, until it is released\n")
+  }
+
   @Test func `a hold of the same name gets a new end`() async throws {
     let workspace = try await withHold("--until 2099-01-01")
     expect(
       try await workspace.domicile("hold add ida case/1 --reason Again --data data"),
-      output: "held: messages, payments, until it is released\n")
+      output: "held: messages, payments, until it is released; before, until 2099-01-02T00:00:00Z\n"
+    )
     expect(
       try await workspace.domicile("delete ida inbox a/1 --data data"), error: Self.heldByCase,
       exitCode: 8)
     #expect(
       try await workspace.domicile("hold list ida --data data").output.contains(
-        "released  Again\n"))
+        "it is released  Again\n"))
   }
 
   @Test func `a shard that is missing leaves a hold pending`() async throws {

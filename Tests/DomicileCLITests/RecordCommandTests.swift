@@ -151,4 +151,13 @@ import Testing
     } while !cursor.isEmpty && paged.count < 10
     #expect(paged == all)
   }
+
+  @Test func `what begins with a hyphen stands after two`() async throws {
+    let workspace = try await Workspace.deployed()
+    for line in ["admit ada --residence DE --data data", "put ada inbox --data data -- -k -5"] {
+      let result = try await workspace.domicile(line)
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    expect(try await workspace.domicile("get ada inbox --data data -- -k"), output: "-5")
+  }
 }

@@ -279,7 +279,7 @@ extension Mistake {
         """),
     .inPolicy(
       "an empty preference",
-      "prefer: [EEA]", becomes: "prefer: ",
+      "prefer: [EEA]", becomes: "prefer: []",
       says: """
         policy.yaml:18:13: “prefer” needs at least one entry
         """),

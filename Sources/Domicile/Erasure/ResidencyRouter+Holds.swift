@@ -7,6 +7,8 @@ public struct HoldResult: Sendable {
   public let dataClasses: [String]
   /// Shards that do not know of it yet, and why. Repeat the call.
   public let pending: [(shard: String, reason: RouterError)]
+  /// Whether an erasure waits for what was held: it goes on now.
+  public internal(set) var resumesErasure = false
   /// Whether it is in force everywhere.
   public var isDone: Bool { pending.isEmpty }
 }
@@ -123,13 +125,16 @@ extension ResidencyRouter {
     }
     // Read after that: an erasure that was begun before, and tells the shard of the hold, has another serial.
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
-    let result = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
+    let stamped = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
       try await shard.release(homes, name: name, by: end)
     }
+    // What was held may be in groups only: then there is no home of the user's own.
+    var result = HoldResult(dataClasses: hold.dataClasses, pending: stamped.pending)
     // The directory's row goes last: while a shard still holds, somebody can see why.
     if result.isDone {
       _ = try await routing { try await directory.removeHold(name, from: owner, by: end) }
       if entry.isErasing || entry.placements.contains(where: { $0.state == .erasing }) {
+        result.resumesErasure = true
         await finishErasure(of: owner)
       }
     }

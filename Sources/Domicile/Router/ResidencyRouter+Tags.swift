@@ -16,6 +16,8 @@ public struct TagChange: Sendable {
 
   /// Those of the user or of the group that was asked about.
   public let barred: [BarredHome]
+  /// Those of the groups in which the user is; nothing is told of their other members.
+  public let barredGroups: [GroupPlacement]
   /// The shards with homes that are not stamped with the tags yet, of the user or of groups in which the user is, and why.
   /// Any router goes on with it; so does repeating the call.
   public let pending: [(shard: String, reason: RouterError)]
@@ -69,10 +71,13 @@ extension ResidencyRouter {
     let pending = try await stampPendingTags(of: owner, by: deadline)
     guard let entry = try routing({ try directory.user(owner) }) else {
       forget(owner)
-      return TagChange(barred: [], pending: pending)
+      return TagChange(barred: [], barredGroups: [], pending: pending)
     }
     cache(entry)
-    return TagChange(barred: try barredHomes(entry.profile, of: entry), pending: pending)
+    let groups = try groupPlacements(of: owner, isErasing: entry.isErasing)
+    return TagChange(
+      barred: try barredHomes(entry.profile, of: entry),
+      barredGroups: groups.filter { $0.state == .barred }, pending: pending)
   }
 
   /// Which homes of an entry may not be where they are, if these are the tags.

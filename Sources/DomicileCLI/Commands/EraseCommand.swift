@@ -71,29 +71,38 @@ struct EraseCommand: AsyncParsableCommand {
       return prefix.map { "the records \(which) whose keys begin with “\($0)” \(place)" }
         ?? "all records \(which) \(place)"
     }
-    lines += try await kept(of: Set(placements.map(\.dataClass)), router)
+    let groups = names == nil ? location.groups ?? [] : []
+    lines += groups.map { place in
+      "what the user wrote in the group \(place.group), of the class \(place.dataClass), in \(place.region)"
+        + " (\(place.country)), \(place.shard)"
+    }
+    lines += try kept(
+      of: Set(placements.map(\.dataClass) + groups.map(\.dataClass)),
+      try await router.holds(on: user.id),
+      router, isWhole: collection == nil)
     if names == nil { lines.append("the user, whom nobody can find by id afterwards") }
     if lines.isEmpty { lines.append("nothing: the user has no home for that") }
     try refuseErasure(of: lines)
   }
+}
 
-  /// What is said in advance of what stays for now.
-  private func kept(of classes: Set<String>, _ router: ResidencyRouter) async throws -> [String] {
-    let holds = try await router.holds(on: user.id).filter { hold in
-      (hold.until.map { $0 > Date() } ?? true) && hold.dataClasses.contains(where: classes.contains)
-    }
-    let byHold = holds.map { hold in
-      "but not what the legal hold “\(hold.name)” keeps, of \(hold.dataClasses.joined(separator: ", ")), until"
-        + " \(hold.until?.ISO8601Format() ?? "that is released")"
-    }
-    let byLaw = try classes.sorted().compactMap { name in
-      try router.policy.retention(ofClass: name).flatMap { retention in
-        retention.shortest.map { _ in
-          "but not what the policy keeps (\(name): \(retention.text)); until that has gone the class can be"
-            + " neither read nor placed anew"
-        }
-      }
-    }
-    return byHold + (collection == nil ? byLaw : byLaw.map { $0.split(separator: ";")[0] + "" })
+/// What is said in advance of what stays for now: what is under a legal hold, and what the policy keeps. With `isWhole` of whole
+/// classes, which can be neither read nor placed meanwhile.
+func kept(
+  of classes: Set<String>, _ holds: [LegalHold], _ router: ResidencyRouter, isWhole: Bool
+) throws -> [String] {
+  let byHold = holds.filter { hold in
+    (hold.until.map { $0 > Date() } ?? true) && hold.dataClasses.contains(where: classes.contains)
+  }.map { hold in
+    "but not what the legal hold “\(hold.name)” keeps, of \(hold.dataClasses.joined(separator: ", ")), until"
+      + " \(hold.until?.ISO8601Format() ?? "that is released")"
   }
+  let byLaw = try classes.sorted().compactMap { name -> String? in
+    guard let retention = try router.policy.retention(ofClass: name), retention.shortest != nil
+    else { return nil }
+    let what = "but not what the policy keeps (\(name): \(retention.text))"
+    return isWhole
+      ? "\(what); until that has gone the class can be neither read nor placed anew" : what
+  }
+  return byHold + byLaw
 }

@@ -120,11 +120,15 @@ struct GroupEraseCommand: AsyncParsableCommand {
     try await deployment.withRouter { router in
       guard erasure.yes else {
         let location = try await router.locate(group.id)
+        let kept = try kept(
+          of: Set(location.placements.map(\.dataClass)), try await router.holds(on: group.id),
+          router,
+          isWhole: true)
         return try refuseErasure(
           of: location.placements.map { placement in
             "all records of the class \(placement.dataClass) in \(placement.region) (\(placement.country)),"
               + " \(placement.shard)"
-          } + ["the group, which nobody can find by id afterwards"])
+          } + kept + ["the group, which nobody can find by id afterwards"])
       }
       try await router.erase(group.id, deadline: erasure.deadline?.duration).report(output)
     }

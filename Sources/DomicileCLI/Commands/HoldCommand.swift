@@ -13,7 +13,7 @@ struct HoldAddCommand: AsyncParsableCommand {
     commandName: "add",
     abstract: "Keep data of a user from being erased, deleted, replaced or swept.",
     discussion: """
-      A hold of the same name on the same class gets the new reason and end. Exit code 5 if a shard does not \
+      A hold of the same name on the same class gets the new reason and end; the output names the earlier end. Exit code 5 if a shard does not \
       know of it yet: repeat the command.
       """)
 
@@ -36,6 +36,10 @@ struct HoldAddCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
+      let holds =
+        group.isSet
+        ? try await router.holds(on: GroupID(user.user)) : try await router.holds(on: user.id)
+      let before = holds.filter { $0.name == name.name && !$0.hasEnded }.map(\.endText)
       let result =
         group.isSet
         ? try await router.hold(
@@ -43,9 +47,11 @@ struct HoldAddCommand: AsyncParsableCommand {
           until: until?.end)
         : try await router.hold(
           user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
-      let end = until.map { "until \($0.end.ISO8601Format())" } ?? "until it is released"
+      let end = until?.end.ISO8601Format() ?? LegalHold.endless
+      let change = before.first { $0 != end }.map { "; before, until \($0)" } ?? ""
       try report(
-        result, "held", "\(result.dataClasses.joined(separator: ", ")), \(end)", output)
+        result, "held", "\(result.dataClasses.joined(separator: ", ")), until \(end)\(change)",
+        output)
     }
   }
 }
@@ -68,7 +74,11 @@ struct HoldReleaseCommand: AsyncParsableCommand {
         group.isSet
         ? try await router.release(hold: name.name, on: GroupID(user.user))
         : try await router.release(hold: name.name, on: user.id)
-      try report(result, "released", result.dataClasses.joined(separator: ", "), output)
+      let next =
+        result.resumesErasure
+        ? "; the erasure goes on: “domicile where” says what is left, and no such user when all is gone"
+        : ""
+      try report(result, "released", result.dataClasses.joined(separator: ", ") + next, output)
     }
   }
 }
@@ -93,11 +103,21 @@ struct HoldListCommand: AsyncParsableCommand {
       for hold in holds {
         table.add(
           hold.name, hold.dataClasses.joined(separator: ", "), hold.placed.ISO8601Format(),
-          hold.until?.ISO8601Format() ?? "released", hold.reason)
+          hold.endText + (hold.hasEnded ? " (ended)" : ""),
+          hold.reason)
       }
       table.print()
     }
   }
+}
+
+extension LegalHold {
+  fileprivate static let endless = "it is released"
+
+  fileprivate var hasEnded: Bool { until.map { $0 <= Date() } ?? false }
+
+  /// The moment, or that there is none.
+  fileprivate var endText: String { until?.ISO8601Format() ?? Self.endless }
 }
 
 struct HoldNameArgument: ParsableArguments {

@@ -32,6 +32,7 @@ extension TagChange {
     }
     let isDone: Bool
     let barred: [BarredHome]
+    let barredGroups: [GroupPlacement]
     let pending: [Pending]
   }
 
@@ -40,7 +41,7 @@ extension TagChange {
     if output.json {
       try printJSON(
         JSON(
-          isDone: isDone, barred: barred,
+          isDone: isDone, barred: barred, barredGroups: barredGroups,
           pending: pending.map { JSON.Pending(shard: $0.shard, reason: $0.reason.description) }))
     } else {
       Terminal.print(isDone ? done : "pending")
@@ -50,6 +51,11 @@ extension TagChange {
             ? "barred: what the directory notes in \(home.region); it stays there until the user is erased"
             : "barred: \(home.dataClass) in \(home.region); writes are refused")
         for line in home.verdict?.reasons ?? [] { Terminal.print(line) }
+      }
+      for place in barredGroups {
+        Terminal.print(
+          "barred: \(place.dataClass) of the group \(place.group) in \(place.region); writes are refused"
+        )
       }
       for (shard, reason) in pending {
         Terminal.error("pending: the shard \(shard): \(reason.message)")

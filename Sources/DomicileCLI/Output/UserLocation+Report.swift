@@ -6,7 +6,11 @@ extension UserLocation {
     if output.json { return try printJSON(self) }
     let attributes =
       attributes.isEmpty ? "none" : attributes.joined(separator: ", ")
-    Terminal.print("residence \(residence), attributes: \(attributes)")
+    let isEmptyGroup = members?.isEmpty ?? false
+    Terminal.print(
+      isEmptyGroup
+        ? "no members: everybody has left; the data stays until the group is erased"
+        : "residence \(residence), attributes: \(attributes)")
     Terminal.print("alias \(alias)")
     for member in members ?? [] { Terminal.print("member \(member)") }
     var table = TextTable("class", "region", "country", "shard", "state")
@@ -16,6 +20,8 @@ extension UserLocation {
         placement.state.rawValue)
     }
     table.print()
+    reportGroups()
+    if isEmptyGroup { return }
     // Classes of the same region for the same reasons are explained once.
     var groups: [(verdict: Verdict, classes: [String])] = []
     for placement in placements {
@@ -38,5 +44,16 @@ extension UserLocation {
       Terminal.print("\(classes.joined(separator: ", ")): \(verdict.styledOutcome)")
       for line in verdict.reasons { Terminal.print(line) }
     }
+  }
+
+  private func reportGroups() {
+    guard let groups, !groups.isEmpty else { return }
+    var table = TextTable("group", "class", "region", "country", "shard", "state")
+    for place in groups {
+      table.add(
+        place.group, place.dataClass, place.region, place.country, place.shard,
+        place.state.rawValue)
+    }
+    table.print()
   }
 }
