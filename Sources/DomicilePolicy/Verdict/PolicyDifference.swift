@@ -80,7 +80,7 @@ public struct PolicyDifference: Sendable, Codable, Hashable {
   }
 
   /// The most days that ``laterDays(from:to:)`` looks at: each costs what compiling both policies does.
-  public static let laterDaysMax = 16
+  public static let laterDaysMax = 8
 
   /// The later days, of the next on which one of two policies begins another phase, from which on they differ in where data
   /// may be, and otherwise than before.
@@ -91,10 +91,15 @@ public struct PolicyDifference: Sendable, Codable, Hashable {
   ) throws(PolicyError) -> [PolicyDay] {
     let today = max(old.day, new.day)
     let days = Set(old.phaseStarts + new.phaseStarts).filter { $0 > today }.sorted()
+    func later(_ policy: ResidencyPolicy, _ day: PolicyDay) throws(PolicyError) -> ResidencyPolicy {
+      policy.phaseStarts.contains(day) ? try policy.compiled(on: day) : policy
+    }
+    var (old, new) = (old, new)
     var last = PolicyDifference(from: old, to: new)
     var found: [PolicyDay] = []
     for day in days.prefix(laterDaysMax) {
-      let next = try PolicyDifference(from: old.compiled(on: day), to: new.compiled(on: day))
+      (old, new) = (try later(old, day), try later(new, day))
+      let next = PolicyDifference(from: old, to: new)
       if !next.isLegallyEmpty, !next.isSameLaw(as: last) { found.append(day) }
       last = next
     }
@@ -156,6 +161,12 @@ private struct PolicyComparison {
   private func change(
     _ profile: ResidencyProfile, _ dataClass: String
   ) -> PolicyDifference.Change? {
+    // Most are alike: to explain each would take long where there are many rules.
+    if let place = old.placement(of: profile, dataClass: dataClass),
+      place == new.placement(of: profile, dataClass: dataClass)
+    {
+      return nil
+    }
     let before = try? old.placeVerdict(for: profile, dataClass: dataClass)
     let after = try? new.placeVerdict(for: profile, dataClass: dataClass)
     let (gone, come) = (before?.servingRegions ?? [], after?.servingRegions ?? [])

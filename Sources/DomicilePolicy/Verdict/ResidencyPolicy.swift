@@ -238,6 +238,27 @@ public struct ResidencyPolicy: Sendable {
       processSets[place(try compile(profile), dataClass: try number(ofClass: dataClass))])
   }
 
+  /// The regions with a shard that takes a user's data of a class; of the directory's own class, the directory's region. Nil if
+  /// there is none, or the policy does not know the user's tags or the class.
+  func placement(of profile: ResidencyProfile, dataClass: String) -> Set<String>? {
+    guard let compiled = try? compile(profile), let number = classNumbers[dataClass] else {
+      return nil
+    }
+    let permitted = regions(compiled, dataClass: number)
+    let isTaken: (Region) -> Bool =
+      dataClass == Rulebook.directoryClass
+      ? { [topology] in $0.name == topology.directoryRegion }
+      : { [topology] region in
+        topology.shards.contains {
+          $0.region == region.name && $0.residents.contains(compiled.country)
+        }
+      }
+    let taking = topology.regions.enumerated().filter {
+      permitted.contains($0.offset) && isTaken($0.element)
+    }
+    return taking.isEmpty ? nil : Set(taking.map(\.element.name))
+  }
+
   /// The sets of attributes by which the verdicts of one residence and class differ; none for what the policy does not know.
   func attributeSets(residence: CountryCode, dataClass: String) -> [[String]] {
     guard let country = geography.number(of: residence), let number = classNumbers[dataClass]
