@@ -51,9 +51,13 @@ public struct PolicyDifference: Sendable, Codable, Hashable {
 
   /// Compares what two policies say, each in the phase that it is compiled for.
   public init(from old: ResidencyPolicy, to new: ResidencyPolicy) {
+    self.init(from: old, to: new, terms: Self.terms(from: old.terms, to: new.terms))
+  }
+
+  private init(from old: ResidencyPolicy, to new: ResidencyPolicy, terms: [TermChange]) {
+    self.terms = terms
     let comparison = PolicyComparison(old: old, new: new)
     (changes, processChanges) = comparison.changes()
-    terms = Self.terms(from: old.terms, to: new.terms)
     let (oldExcluded, newExcluded) = (old.excludedCountries, new.excludedCountries)
     newlyExcluded = newExcluded.filter { !oldExcluded.contains($0) }.map(\.description)
     noLongerExcluded = oldExcluded.filter { !newExcluded.contains($0) }.map(\.description)
@@ -95,11 +99,12 @@ public struct PolicyDifference: Sendable, Codable, Hashable {
       policy.phaseStarts.contains(day) ? try policy.compiled(on: day) : policy
     }
     var (old, new) = (old, new)
-    var last = PolicyDifference(from: old, to: new)
+    // What is written is the same on all days.
+    var last = PolicyDifference(from: old, to: new, terms: [])
     var found: [PolicyDay] = []
     for day in days.prefix(laterDaysMax) {
       (old, new) = (try later(old, day), try later(new, day))
-      let next = PolicyDifference(from: old, to: new)
+      let next = PolicyDifference(from: old, to: new, terms: [])
       if !next.isLegallyEmpty, !next.isSameLaw(as: last) { found.append(day) }
       last = next
     }
