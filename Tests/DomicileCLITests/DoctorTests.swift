@@ -149,7 +149,7 @@ import Testing
     try await expectFindings(
       workspace,
       [
-        "barredHome: The home 1 (messages) of the shard mumbai-1 is where the policy in force does not allow it: data of a resident of US in IN. Writes are refused. Delete the data, or apply a policy that allows it."
+        "barredHome: 1 home (messages) of the shard mumbai-1 is where the policy in force does not allow it: data of a resident of US in IN. Writes are refused. Delete the data, or apply a policy that allows it. To find whose, ask “domicile where” for your users of these tags."
       ])
     // What barred means.
     #expect(try await workspace.domicile("get uma inbox k --data data").output == "v")
@@ -175,6 +175,48 @@ import Testing
 
         """)
     #expect(try await workspace.domicile("delete uma inbox k --data data").output == "deleted\n")
+  }
+
+  @Test func `barred homes of the same class and tags are one finding, with their number`()
+    async throws
+  {
+    let workspace = try await Workspace.deployed()
+    for line in [
+      "admit uma --residence US --region mumbai", "admit ula --residence US --region mumbai",
+      "admit una --residence US --attribute scc-signed --region mumbai",
+      "group create g --member uma --member una --class messages --region mumbai",
+    ] {
+      let result = try await workspace.domicile("\(line) --data data")
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    try workspace.write(
+      .small.replacing(
+        "otherwise: {store: anywhere}", in: "policy.yaml",
+        with: """
+            - name: us-at-home
+              residents: US
+              classes: messages
+              store: US
+              reason: A new law.
+          otherwise: {store: anywhere}
+          """), to: "next")
+    _ = try await workspace.domicile("policy apply --regions next --bars 4 --data data")
+    func finding(_ homes: String, _ data: String, _ search: String) -> String {
+      "barredHome: \(homes) where the policy in force does not allow it: data of \(data) in IN. Writes are refused. Delete the data, or apply a policy that allows it. To find whose, ask \(search)."
+    }
+    let result = try await workspace.domicile("doctor --data data").maskingSQLite
+    expect(
+      result,
+      output: """
+        \(finding("2 homes (messages) of the shard mumbai-1 are", "residents of US", "“domicile where” for your users of these tags"))
+        \(finding("1 home (messages) of the shard mumbai-1 is", "groups with residents of US with scc-signed", "“domicile group where” for your groups"))
+        \(finding("1 home (messages) of the shard mumbai-1 is", "a resident of US with scc-signed", "“domicile where” for your users of these tags"))
+        3 findings: 4 users, 7 homes, 4 shards; SQLite VERSION
+
+        """, exitCode: 1)
+    let json = try await workspace.json("doctor --json --data data", exitCode: 1)
+    let findings = try #require((json as? [String: Any])?["findings"] as? [[String: Any]])
+    #expect(findings.map { $0["homes"] as? Int } == [2, 1, 1])
   }
 
   @Test func `a directory that lies where a stricter policy forbids it`() async throws {

@@ -22,7 +22,7 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case tagsPending
     /// An admission stopped half way.
     case admissionHalfWay
-    /// A home is where the policy in force no longer allows it.
+    /// Homes of one class, with the same tags, are where the policy in force no longer allows them.
     case barredHome
     /// The directory lies where the policy in force does not allow what it notes about some users.
     case barredDirectory
@@ -44,6 +44,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
   /// What is wrong and what to do, without a user's id.
   public let message: String
   public let shard: String?
+  /// How many homes a `barredHome` is about.
+  public let homes: Int?
 }
 
 /// What a check of a deployment found.
@@ -59,10 +61,12 @@ public struct DoctorReport: Sendable, Codable {
 
   public static let findingsMax = 1_000
 
-  mutating func add(_ code: DoctorFinding.Code, _ message: String, shard: String? = nil) {
+  mutating func add(
+    _ code: DoctorFinding.Code, _ message: String, shard: String? = nil, homes: Int? = nil
+  ) {
     findingCount += 1
     if findings.count < Self.findingsMax {
-      findings.append(DoctorFinding(code: code, message: message, shard: shard))
+      findings.append(DoctorFinding(code: code, message: message, shard: shard, homes: homes))
     }
   }
 }
@@ -206,6 +210,8 @@ extension ResidencyRouter {
           + " changed it. Restore the file, or apply a policy with another text, which stamps it anew.",
         shard: name)
     }
+    var barred = BarredHomes()
+    defer { barred.report(&report, shard: shard.identity) }
     var last: Int64 = 0
     while true {
       let page = try shard.homes(after: last, limit: 1_000)
@@ -213,7 +219,7 @@ extension ResidencyRouter {
       last = end.id
       for home in page where home.state != .absent && home.state != .erased {
         report.homes += 1
-        try check(home, in: shard, law: law, &report)
+        try check(home, in: shard, law: law, &barred, &report)
       }
     }
   }
@@ -233,7 +239,8 @@ extension ResidencyRouter {
   }
 
   private func check(
-    _ home: HomeRow, in shard: SQLiteShard, law: ShardLaw, _ report: inout DoctorReport
+    _ home: HomeRow, in shard: SQLiteShard, law: ShardLaw, _ barred: inout BarredHomes,
+    _ report: inout DoctorReport
   ) throws {
     let name = shard.identity.name
     let what = "The home \(home.id) (\(home.dataClass)) of the shard \(name)"
@@ -257,18 +264,8 @@ extension ResidencyRouter {
     // What is staged with earlier tags is staged anew by whoever goes on with the admission.
     if placement?.state != .placed { return }
     try compareTags(of: home, in: shard, what, &report)
-    if home.profile?.members.isEmpty == true {
-      report.add(
-        .barredHome,
-        "\(what) belongs to a group that everybody has left. Writes are refused. Erase the group, or let somebody join.",
-        shard: name)
-    } else if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
-      report.add(
-        .barredHome,
-        "\(what) is where the policy in force does not allow it: data of"
-          + " \(profile.members.count == 1 ? "a resident" : "residents") of \(profile.residences) in \(shard.identity.country). Writes are refused. Delete the data,"
-          + " or apply a policy that allows it.",
-        shard: name)
+    if let profile = home.profile, !law.permits(profile, dataClass: home.dataClass) {
+      barred.add(home.dataClass, profile, isGroup: entry?.isGroup == true)
     }
   }
 
