@@ -164,9 +164,23 @@ import Testing
     #expect(empty.exitCode == 0)
     #expect(
       empty.output.hasPrefix(
-        "no members: everybody has left; the data stays until the group is erased\n"),
+        "no members: everybody has left; nobody can write, and the data stays until the group is erased\n"),
       "\(empty)")
     #expect(!empty.output.contains("barred"), "\(empty)")
+  }
+
+  @Test func `who leaves last is told what becomes of the group`() async throws {
+    let workspace = try await withUsers()
+    _ = try await workspace.domicile("group create g --member ada --class messages --data data")
+    for _ in 1...2 {
+      expect(
+        try await workspace.domicile("group leave g ada --data data"),
+        output: """
+          left
+          no members: everybody has left; nobody can write, and the data stays until the group is erased
+
+          """)
+    }
   }
 
   @Test func `the preview of a group's erasure says what is kept`() async throws {

@@ -16,6 +16,8 @@ public struct TagChange: Sendable {
 
   /// Those of the user or of the group that was asked about.
   public let barred: [BarredHome]
+  /// Whether it is about a group that everybody has left, so that nobody can write there.
+  public internal(set) var hasNoMembers = false
   /// Those of the groups in which the user is; nothing is told of their other members.
   public let barredGroups: [GroupPlacement]
   /// The shards with homes that are not stamped with the tags yet, of the user or of groups in which the user is, and why.
@@ -77,6 +79,7 @@ extension ResidencyRouter {
     let groups = try groupPlacements(of: owner, isErasing: entry.isErasing)
     return TagChange(
       barred: try barredHomes(entry.profile, of: entry),
+      hasNoMembers: entry.profile.members.isEmpty,
       barredGroups: groups.filter { $0.state == .barred }, pending: pending)
   }
 

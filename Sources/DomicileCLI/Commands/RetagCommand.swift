@@ -36,6 +36,9 @@ extension TagChange {
     let pending: [Pending]
   }
 
+  static let nobodyIsLeft =
+    "no members: everybody has left; nobody can write, and the data stays until the group is erased"
+
   /// Prints what became of it, and ends with the exit code for what is pending.
   func report(_ done: String, _ output: OutputOptions) throws {
     if output.json {
@@ -45,7 +48,9 @@ extension TagChange {
           pending: pending.map { JSON.Pending(shard: $0.shard, reason: $0.reason.description) }))
     } else {
       Terminal.print(isDone ? done : "pending")
-      for home in barred {
+      // No law is in the way of a group without members, and no region takes it: there is nothing to explain.
+      if hasNoMembers { Terminal.print(Self.nobodyIsLeft) }
+      for home in hasNoMembers ? [] : barred {
         Terminal.print(
           home.dataClass == "directory"
             ? "barred: what the directory notes in \(home.region); it stays there until the user is erased"

@@ -9,7 +9,7 @@ extension UserLocation {
     let isEmptyGroup = members?.isEmpty ?? false
     Terminal.print(
       isEmptyGroup
-        ? "no members: everybody has left; the data stays until the group is erased"
+        ? TagChange.nobodyIsLeft
         : "residence \(residence), attributes: \(attributes)")
     Terminal.print("alias \(alias)")
     for member in members ?? [] { Terminal.print("member \(member)") }
