@@ -93,18 +93,20 @@ final class DirectoryReader {
   func sharedPlacements(of owner: OwnerKey) throws -> [SharedPlacement] {
     try connection.rows(
       """
-      SELECT g.id, g.alias, g.profile, p.class, s.name, p.serial, p.state
+      SELECT g.id, g.alias, g.profile, p.class, s.name, p.serial, p.state, g.owner, m.author
       FROM user u JOIN member m ON m.user = u.id JOIN user g ON g.id = m.group_id
         JOIN placement p ON p.user = g.id JOIN shard s ON s.id = p.shard
       WHERE u.owner = ? ORDER BY g.alias, p.class
       """, .blob(owner.bytes),
       as: { row -> Result<SharedPlacement, StorageError> in
         guard let profile = HomeProfile(row.text(2)),
-          let state = Placement.State(rawValue: row.text(6))
+          let state = Placement.State(rawValue: row.text(6)),
+          let group = OwnerKey(bytes: row.blob(7))
         else { return .failure(unreadable(row.integer(0))) }
         return .success(
           SharedPlacement(
-            alias: OwnerAlias(bytes: row.blob(1)), profile: profile,
+            group: group, alias: OwnerAlias(bytes: row.blob(1)),
+            author: OwnerAlias(bytes: row.blob(8)), profile: profile,
             placement: Placement(
               dataClass: row.text(3), shard: row.text(4), serial: row.integer(5), state: state)))
       }

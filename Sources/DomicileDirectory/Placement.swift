@@ -168,8 +168,11 @@ package struct GroupJoining: Sendable {
 
 /// A home of a group in which a user is or was: there may be records that the user has written.
 package struct SharedPlacement: Sendable {
+  package let group: OwnerKey
   /// Of the group.
   package let alias: OwnerAlias
+  /// Under which the user's records there stand.
+  package let author: OwnerAlias
   package let profile: HomeProfile
   package let placement: Placement
 }

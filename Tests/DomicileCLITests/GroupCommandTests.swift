@@ -145,14 +145,28 @@ import Testing
         "  what the user wrote in the group \(group), of the class messages, in dublin (IE), dublin-"
       ),
       "\(preview)")
-    #expect(preview.error.contains("but not what the legal hold “case/1” keeps"), "\(preview)")
+    #expect(
+      preview.error.contains(
+        "  but not, for now, 1 record of messages in dublin-"), "\(preview)")
+    #expect(
+      preview.error.contains(" by the legal hold “case/1”, until that is released\n"),
+      "\(preview)")
 
     let erased = try await workspace.domicile("erase ada --yes --data data")
     #expect(erased.exitCode == 8, "\(erased)")
     let place = try await workspace.domicile("where ada --data data")
     #expect(
       place.output.contains("\(group)  messages  dublin  IE       dublin-"), "\(place)")
-    #expect(place.output.contains("erasing\n"), "\(place)")
+    #expect(place.output.contains("erasing\nheld: 1 record of messages in dublin-"), "\(place)")
+    #expect(
+      place.output.contains(
+        " by the legal hold “case/1”, until that is released\nAll of this user"),
+      "\(place)")
+    let json = try await workspace.json("where ada --json --data data") as? [String: Any]
+    #expect(json?["isErasing"] as? Bool == true)
+    let left = (json?["groups"] as? [[String: Any]])?.first?["erasable"] as? [String: Any]
+    #expect(left?["records"] as? Int == 1)
+    #expect((left?["held"] as? [String: Any])?["rule"] as? String == "the legal hold “case/1”")
     let released = try await workspace.domicile("hold release ada case/1 --data data")
     #expect(released.output.hasPrefix("released: messages; the erasure goes on"), "\(released)")
     #expect(try await workspace.domicile("where ada --data data").exitCode == 4)
@@ -164,7 +178,8 @@ import Testing
     #expect(empty.exitCode == 0)
     #expect(
       empty.output.hasPrefix(
-        "no members: everybody has left; nobody can write, and the data stays until the group is erased\n"),
+        "no members: everybody has left; nobody can write, and the data stays until the group is erased\n"
+      ),
       "\(empty)")
     #expect(!empty.output.contains("barred"), "\(empty)")
   }
@@ -194,10 +209,17 @@ import Testing
     }
     let preview = try await workspace.domicile("group erase g --data data")
     #expect(
-      preview.error.contains(
-        "  but not what the legal hold “case/1” keeps, of messages, until that is released\n"),
+      preview.error.contains(" by the legal hold “case/1”, until that is released\n"),
       "\(preview)")
+    // What a member wrote there is kept with the group.
+    let member = try await workspace.domicile("erase ada --data data")
+    #expect(
+      member.error.contains(" by the legal hold “case/1”, until that is released\n"), "\(member)")
     #expect(try await workspace.domicile("group erase g --yes --data data").exitCode == 8)
+    let place = try await workspace.domicile("group where g --data data")
+    #expect(place.exitCode == 0)
+    #expect(place.output.contains("erasing\nheld: 1 record of messages in dublin-"), "\(place)")
+    #expect(place.output.contains("All of this group is being erased."), "\(place)")
     let again = try await workspace.domicile("group create g --member ada --data data")
     #expect(again.error.hasPrefix("erasing: This group's data is being erased"), "\(again)")
   }

@@ -56,7 +56,8 @@ import Testing
   @Test func `where is JSON with a verdict for each placement`() async throws {
     let workspace = try await withAda()
     let json = try await workspace.json("where ada --json --data data")
-    #expect(keys(json) == ["alias", "attributes", "groups", "placements", "residence"])
+    #expect(
+      keys(json) == ["alias", "attributes", "groups", "isErasing", "placements", "residence"])
     let placements = (json as? [String: Any])?["placements"]
     #expect((placements as? [Any])?.count == 2)
     #expect(

@@ -82,6 +82,31 @@ import Testing
     }
   }
 
+  @Test func `of an erased user it is told what is left in groups, why and until when`()
+    async throws
+  {
+    try await withGroup(Self.keeping) { deployment, router in
+      // Neither what others wrote there, nor a group where nothing is, is told.
+      try await router.group(family, as: ada).put([1], key: "hers", in: .inbox)
+      try await router.createGroup(
+        GroupID("friends"), members: [ada, ben], dataClasses: ["messages"])
+      let before = try await router.locate(ben, countsAll: true)
+      #expect(!before.isErasing)
+      #expect(before.groups?.map(\.erasable?.records).sorted { $0 ?? 0 < $1 ?? 0 } == [0, 1])
+      let receipt = try await router.erase(ben)
+      let left = try await router.locate(ben)
+      #expect(left.isErasing)
+      #expect(left.placements.isEmpty)
+      #expect(left.groups?.count == 1)
+      let group = try #require(left.groups?.first)
+      #expect(group.group == (try await router.locate(family)).alias)
+      #expect(group.state == .erasing)
+      #expect(group.erasable?.records == 1)
+      #expect(group.erasable?.held == receipt.held.first)
+      #expect(group.erasable?.held?.until == deployment.clock.now.addingTimeInterval(10 * 86_400))
+    }
+  }
+
   @Test func `a legal hold on a user keeps what the user wrote in groups from being erased`()
     async throws
   {

@@ -11,9 +11,19 @@ public struct UserLocation: Sendable, Codable {
   public let attributes: [String]
   /// The names under which a group's members write, sorted; nil for a user.
   public let members: [String]?
+  /// Whether all of it is being erased, or was but for what is held.
+  public let isErasing: Bool
   public let placements: [UserPlacement]
-  /// The homes of the groups in which a user is or was, where there may be records that the user has written; nil for a group.
+  /// The homes of the groups in which a user is or was; of an erased user only those where something of it is left. Nil
+  /// for a group.
   public let groups: [GroupPlacement]?
+}
+
+/// How much there is in a home of what an erasure is about.
+public struct ErasableRecords: Sendable, Codable {
+  public let records: Int
+  /// Those that may not go yet, and why; nil if all may go.
+  public let held: ErasureReceipt.Held?
 }
 
 /// A home of a group, as one of its members may know of it.
@@ -24,8 +34,10 @@ public struct GroupPlacement: Sendable, Codable {
   public let region: String
   public let country: String
   public let shard: String
-  /// `erasing` if the group is being erased, or the user is, of whose records some may still be here.
+  /// `erasing` if the group is being erased, or the user is, of whose records some are still here.
   public let state: UserPlacement.State
+  /// What the user has written here, while it is being erased; nil if its shard cannot be read.
+  public internal(set) var erasable: ErasableRecords?
 }
 
 /// The home of one class of a user's data.
@@ -47,6 +59,8 @@ public struct UserPlacement: Sendable, Codable {
   public let state: State
   /// What the policy in force says of the region; nil if it no longer knows the user's tags or the class.
   public let verdict: Verdict?
+  /// What is here, while it is being erased; nil if its shard cannot be read.
+  public internal(set) var erasable: ErasableRecords?
 }
 
 extension ResidencyRouter {
@@ -60,22 +74,67 @@ extension ResidencyRouter {
     }
   }
 
-  /// Where a user's data lives, and why it may live there.
+  /// Where a user's data lives, and why it may live there; of a user who is being erased, what is left.
   ///
   /// - Throws: ``RouterError`` with ``RouterError/Code/notFound``.
   public func locate(_ user: UserID) async throws(RouterError) -> UserLocation {
-    let owner = key.owner(ofUser: try user.checked())
-    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
-    return try locate(
-      entry, groups: groupPlacements(of: owner, isErasing: entry.isErasing))
+    try await locate(user, countsAll: false)
   }
 
   /// Where a group's data lives; the residences and attributes are those of its members, for whoever operates the
   /// deployment.
   public func locate(_ group: GroupID) async throws(RouterError) -> UserLocation {
+    try await locate(group, countsAll: false)
+  }
+
+  /// With `countsAll` what an erasure would find is told of every home.
+  package func locate(
+    _ user: UserID, countsAll: Bool
+  ) async throws(RouterError) -> UserLocation {
+    let owner = key.owner(ofUser: try user.checked())
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    let shared = try routing { try directory.sharedPlacements(of: owner) }
+    var groups: [GroupPlacement] = []
+    for shared in shared {
+      var place = try group(shared, isErasing: entry.isErasing)
+      if entry.isErasing || countsAll {
+        place.erasable = await erasable(
+          shared.placement, of: shared.group, author: shared.author, sharing: [owner, shared.group])
+        if entry.isErasing, place.erasable?.records == 0 { continue }
+      }
+      groups.append(place)
+    }
+    return try await locate(entry, groups: groups, countsAll: countsAll)
+  }
+
+  package func locate(
+    _ group: GroupID, countsAll: Bool
+  ) async throws(RouterError) -> UserLocation {
     let owner = key.owner(ofGroup: try group.checked())
-    return try locate(
-      groupEntry(owner), members: routing { try directory.authors(in: owner) })
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.groupNotFound }
+    return try await locate(
+      entry, members: routing { try directory.authors(in: owner) }, countsAll: countsAll)
+  }
+
+  /// Nil if the shard cannot be read: what is in the directory is told all the same.
+  private func erasable(
+    _ placement: Placement, of home: OwnerKey, author: OwnerAlias? = nil, sharing: [OwnerKey]
+  ) async -> ErasableRecords? {
+    let dataClass = placement.dataClass
+    guard
+      let shard = try? await shard(named: placement.shard, by: .now + options.deadline),
+      let holds = try? sharing.flatMap({ try directory.holds(on: $0) }),
+      let contents = try? shard.contents(
+        of: home, dataClass: dataClass, author: author,
+        holds: holds.filter { $0.dataClasses.contains(dataClass) }.map {
+          HomeHold(name: $0.name, until: $0.until?.milliseconds)
+        })
+    else { return nil }
+    return ErasableRecords(
+      records: Int(contents.records),
+      held: contents.held.map {
+        ErasureReceipt.Held($0, dataClass: dataClass, shard: placement.shard)
+      })
   }
 
   /// The homes of the groups in which a user is or was.
@@ -123,26 +182,30 @@ extension ResidencyRouter {
   }
 
   private func locate(
-    _ entry: UserEntry, members: [OwnerAlias]? = nil, groups: [GroupPlacement]? = nil
-  ) throws(RouterError) -> UserLocation {
-    let current = inForce
+    _ entry: UserEntry, members: [OwnerAlias]? = nil, groups: [GroupPlacement]? = nil,
+    countsAll: Bool
+  ) async throws(RouterError) -> UserLocation {
+    let policy = inForce.policy
     var placements: [UserPlacement] = []
     for placement in entry.placements {
       let (shard, country) = try place(of: placement)
-      let verdict = try? current.policy.verdict(
+      let verdict = try? policy.verdict(
         for: entry.profile, isGroup: entry.isGroup, dataClass: placement.dataClass,
         in: shard.region)
       let isBarred = isBarred(entry.profile, placement, in: shard, isGroup: entry.isGroup)
+      let isCounted = countsAll || placement.state == .erasing
       placements.append(
         UserPlacement(
           dataClass: placement.dataClass, region: shard.region, country: "\(country)",
           shard: placement.shard,
           state: Self.state(placement.state, isBarred: isBarred),
-          verdict: verdict))
+          verdict: verdict,
+          erasable: isCounted
+            ? await erasable(placement, of: entry.owner, sharing: [entry.owner]) : nil))
     }
     return UserLocation(
       alias: "\(entry.alias)", residence: entry.profile.residences,
       attributes: entry.profile.attributes, members: members?.map(\.description),
-      placements: placements, groups: groups)
+      isErasing: entry.isErasing, placements: placements, groups: groups)
   }
 }

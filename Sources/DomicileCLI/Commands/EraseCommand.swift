@@ -60,49 +60,68 @@ struct EraseCommand: AsyncParsableCommand {
 
   private func refuse(_ router: ResidencyRouter) async throws {
     for name in classes.names ?? [] { _ = try router.policy.number(ofClass: name) }
-    let collectionClass = try collection.map { try router.policy.dataClass(ofCollection: $0) }
-    let names = collectionClass.map { [$0] } ?? classes.names
-    let location = try await router.locate(user.id)
-    let placements = location.placements.filter { names?.contains($0.dataClass) ?? true }
-    var lines = placements.map { placement in
-      let which =
-        collection.map { "of the collection \($0)" } ?? "of the class \(placement.dataClass)"
-      let place = "in \(placement.region) (\(placement.country)), \(placement.shard)"
-      return prefix.map { "the records \(which) whose keys begin with “\($0)” \(place)" }
-        ?? "all records \(which) \(place)"
+    let location = try await router.locate(user.id, countsAll: true)
+    if let collection {
+      return try refuseErasure(
+        of: lines(collection, location, try await router.holds(on: user.id), router))
     }
-    let groups = names == nil ? location.groups ?? [] : []
+    let placements = location.placements.filter {
+      classes.names?.contains($0.dataClass) ?? true
+    }
+    let groups = classes.names == nil ? location.groups ?? [] : []
+    var lines = placements.map(\.wholeText)
     lines += groups.map { place in
       "what the user wrote in the group \(place.group), of the class \(place.dataClass), in \(place.region)"
         + " (\(place.country)), \(place.shard)"
     }
-    lines += try kept(
-      of: Set(placements.map(\.dataClass) + groups.map(\.dataClass)),
-      try await router.holds(on: user.id),
-      router, isWhole: collection == nil)
-    if names == nil { lines.append("the user, whom nobody can find by id afterwards") }
+    lines += kept(
+      placements.map { ($0.shard, $0.erasable) } + groups.map { ($0.shard, $0.erasable) })
+    if classes.names == nil { lines.append("the user, whom nobody can find by id afterwards") }
     if lines.isEmpty { lines.append("nothing: the user has no home for that") }
     try refuseErasure(of: lines)
   }
+
+  /// What is said of an erasure of records in a home that stays.
+  private func lines(
+    _ collection: String, _ location: UserLocation, _ holds: [LegalHold], _ router: ResidencyRouter
+  ) throws -> [String] {
+    let dataClass = try router.policy.dataClass(ofCollection: collection)
+    guard let home = location.placements.first(where: { $0.dataClass == dataClass }) else {
+      return ["nothing: the user has no home for that"]
+    }
+    let place = "in \(home.region) (\(home.country)), \(home.shard)"
+    var lines = [
+      prefix.map {
+        "the records of the collection \(collection) whose keys begin with “\($0)” \(place)"
+      } ?? "all records of the collection \(collection) \(place)"
+    ]
+    for hold in holds where hold.dataClasses.contains(dataClass) && !hold.hasEnded {
+      lines.append(
+        "but nothing at all while the legal hold “\(hold.name)” keeps \(dataClass), until \(hold.endText)"
+      )
+    }
+    if let retention = try router.policy.retention(ofClass: dataClass), retention.shortest != nil {
+      lines.append("but not what the policy keeps (\(dataClass): \(retention.text))")
+    }
+    return lines
+  }
 }
 
-/// What is said in advance of what stays for now: what is under a legal hold, and what the policy keeps. With `isWhole` of whole
-/// classes, which can be neither read nor placed meanwhile.
-func kept(
-  of classes: Set<String>, _ holds: [LegalHold], _ router: ResidencyRouter, isWhole: Bool
-) throws -> [String] {
-  let byHold = holds.filter { hold in
-    (hold.until.map { $0 > Date() } ?? true) && hold.dataClasses.contains(where: classes.contains)
-  }.map { hold in
-    "but not what the legal hold “\(hold.name)” keeps, of \(hold.dataClasses.joined(separator: ", ")), until"
-      + " \(hold.until?.ISO8601Format() ?? "that is released")"
+extension UserPlacement {
+  /// What goes with an erasure of the whole.
+  var wholeText: String {
+    "all records of the class \(dataClass) in \(region) (\(country)), \(shard)"
   }
-  let byLaw = try classes.sorted().compactMap { name -> String? in
-    guard let retention = try router.policy.retention(ofClass: name), retention.shortest != nil
-    else { return nil }
-    let what = "but not what the policy keeps (\(name): \(retention.text))"
-    return isWhole
-      ? "\(what); until that has gone the class can be neither read nor placed anew" : what
+}
+
+/// What is said in advance of what stays for now, by the words of the receipt.
+func kept(_ homes: [(shard: String, erasable: ErasableRecords?)]) -> [String] {
+  let held = homes.compactMap(\.erasable?.held).map { "but not, for now, \($0.text)" }
+  let unknown = Set(homes.filter { $0.erasable == nil }.map(\.shard)).sorted().map {
+    "but what is held in \($0) stays: it is not known, for the shard cannot be read"
   }
-  return byHold + byLaw
+  let note =
+    held.isEmpty && unknown.isEmpty
+    ? [] : ["what stays can be neither read nor placed anew until it has gone"]
+  return held + unknown + note
 }

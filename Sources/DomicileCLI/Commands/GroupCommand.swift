@@ -119,16 +119,10 @@ struct GroupEraseCommand: AsyncParsableCommand {
   func run() async throws {
     try await deployment.withRouter { router in
       guard erasure.yes else {
-        let location = try await router.locate(group.id)
-        let kept = try kept(
-          of: Set(location.placements.map(\.dataClass)), try await router.holds(on: group.id),
-          router,
-          isWhole: true)
+        let placements = try await router.locate(group.id, countsAll: true).placements
         return try refuseErasure(
-          of: location.placements.map { placement in
-            "all records of the class \(placement.dataClass) in \(placement.region) (\(placement.country)),"
-              + " \(placement.shard)"
-          } + kept + ["the group, which nobody can find by id afterwards"])
+          of: placements.map(\.wholeText) + kept(placements.map { ($0.shard, $0.erasable) })
+            + ["the group, which nobody can find by id afterwards"])
       }
       try await router.erase(group.id, deadline: erasure.deadline?.duration).report(output)
     }

@@ -114,10 +114,10 @@ struct HoldListCommand: AsyncParsableCommand {
 extension LegalHold {
   fileprivate static let endless = "it is released"
 
-  fileprivate var hasEnded: Bool { until.map { $0 <= Date() } ?? false }
+  var hasEnded: Bool { until.map { $0 <= Date() } ?? false }
 
   /// The moment, or that there is none.
-  fileprivate var endText: String { until?.ISO8601Format() ?? Self.endless }
+  var endText: String { until?.ISO8601Format() ?? Self.endless }
 }
 
 struct HoldNameArgument: ParsableArguments {

@@ -47,12 +47,7 @@ extension ErasureReceipt {
       }
       table.print()
     }
-    for held in held {
-      let end = held.until?.ISO8601Format() ?? "that is released"
-      Terminal.print(
-        "held: \(Self.count(held.records)) of \(held.dataClass) in \(held.shard) by \(held.rule),"
-          + " until \(end)")
-    }
+    for held in held { Terminal.print("held: \(held.text)") }
     for pending in pending {
       Terminal.print("pending: \(pending.place): \(pending.reason)")
     }
@@ -62,7 +57,15 @@ extension ErasureReceipt {
         + " \(time.ISO8601Format())")
   }
 
-  private static func count(_ count: Int) -> String {
+  static func count(_ count: Int) -> String {
     count == 1 ? "1 record" : "\(count) records"
+  }
+}
+
+extension ErasureReceipt.Held {
+  /// How much, where, by what and until when.
+  var text: String {
+    "\(ErasureReceipt.count(records)) of \(dataClass) in \(shard) by \(rule),"
+      + " until \(until?.ISO8601Format() ?? "that is released")"
   }
 }

@@ -62,6 +62,12 @@ package protocol ShardStore: Sendable {
   /// The home of an owner and class, in whatever state.
   func home(owner: OwnerKey, dataClass: String) throws(StorageError) -> HomeRow?
 
+  /// The records of a home, or those that an author wrote there as the latest, in whatever state the home is. The legal holds
+  /// come beside those that the shard knows.
+  func contents(
+    of owner: OwnerKey, dataClass: String, author: OwnerAlias?, holds: [HomeHold]
+  ) throws(StorageError) -> HomeContents
+
   /// Proves that nothing is left of what was deleted, or says where something is.
   func searchRemnants() throws(StorageError) -> RemnantSearchResult
 

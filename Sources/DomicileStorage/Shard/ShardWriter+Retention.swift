@@ -257,20 +257,23 @@ extension ShardWriter {
 
   /// The legal hold that ends last.
   func hold(on home: Int64) throws -> HeldData? {
+    try Self.hold(on: home, in: connection, at: time.settled)
+  }
+
+  static func hold(
+    on home: Int64, in connection: Connection, at settled: Int64
+  ) throws -> HeldData? {
     try connection.rows(
       """
       SELECT name, until FROM hold WHERE home = ? AND (until IS NULL OR until > ?)
       ORDER BY until IS NULL DESC, until DESC LIMIT 1
-      """, .integer(home), .integer(time.settled),
+      """, .integer(home), .integer(settled),
       as: { HomeHold(name: $0.text(0), until: $0.integerIfPresent(1)) }
-    ).first.flatMap(held(by:))
+    ).first.flatMap { HeldData(by: $0, at: settled) }
   }
 
   /// What a legal hold keeps; nil if it has ended.
-  func held(by hold: HomeHold) -> HeldData? {
-    if let until = hold.until, until <= time.settled { return nil }
-    return HeldData(until: hold.until, rule: "the legal hold “\(hold.name)”")
-  }
+  func held(by hold: HomeHold) -> HeldData? { HeldData(by: hold, at: time.settled) }
 
   /// Puts a home under a legal hold, or changes when that ends. Why not, if it cannot be.
   func hold(_ home: HomeReference, name: String, until: Int64?) throws -> StorageError? {
@@ -314,6 +317,14 @@ package struct HeldData: Sendable, Equatable {
   package let until: Int64?
   /// As the policy says, or the name of the legal hold.
   package let rule: String
+}
+
+extension HeldData {
+  /// Nil if the legal hold has ended.
+  init?(by hold: HomeHold, at settled: Int64) {
+    if let until = hold.until, until <= settled { return nil }
+    self.init(until: hold.until, rule: "the legal hold “\(hold.name)”")
+  }
 }
 
 /// A lifetime that a user sets for what is stored under a prefix, and for what will be.
