@@ -158,7 +158,7 @@ package protocol DirectoryStore: Sendable {
   /// Notes a legal hold on classes of a user's data, or changes the one of that name; nil if there is no such user.
   func addHold(
     _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> UserEntry?
+  ) async throws(StorageError) -> NotedHold?
 
   /// Notes that a hold has ended, so that no erasure tells a shard of it any more; whether there is one of that name.
   func endHold(

@@ -166,20 +166,29 @@ extension DirectoryWriter {
     return nil
   }
 
-  func add(_ hold: LegalHold, on owner: OwnerKey) throws {
+  /// The hold as it was where it had not ended, and would have at another time.
+  func add(_ hold: LegalHold, on owner: OwnerKey) throws -> [LegalHold] {
     guard
       let user = try connection.integer("SELECT id FROM user WHERE owner = ?", .blob(owner.bytes))
-    else { return }
+    else { return [] }
+    var replaced: [LegalHold] = []
+    let until = hold.until.map { SQLValue.integer($0.milliseconds) } ?? .null
     for dataClass in hold.dataClasses {
+      replaced += try connection.rows(
+        """
+        SELECT \(LegalHold.columns) FROM hold h
+        WHERE user = ? AND class = ? AND name = ? AND until IS NOT ? AND (until IS NULL OR until > ?)
+        """, .integer(user), .text(dataClass), .text(hold.name), until,
+        .integer(hold.placed.milliseconds), as: LegalHold.init)
       try connection.run(
         """
         INSERT INTO hold (user, class, name, reason, placed, until) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET reason = excluded.reason, until = excluded.until
         """, .integer(user), .text(dataClass), .text(hold.name), .text(hold.reason),
-        .integer(hold.placed.milliseconds),
-        hold.until.map { .integer($0.milliseconds) } ?? .null)
+        .integer(hold.placed.milliseconds), until)
     }
     try wakeErasure(of: owner)
+    return LegalHold.joined(replaced)
   }
 
   /// Has an erasure looked at again that a hold may have stopped, and may not any more.
@@ -216,5 +225,17 @@ extension DirectoryWriter {
     let wasThere = connection.changes > 0
     try wakeErasure(of: owner)
     return wasThere
+  }
+}
+
+extension LegalHold {
+  static let columns = "h.class, h.name, h.reason, h.placed, h.until"
+
+  /// A row of the table `hold`.
+  init(_ row: Statement) {
+    self.init(
+      name: row.text(1), dataClasses: [row.text(0)], reason: row.text(2),
+      placed: Date(milliseconds: row.integer(3)),
+      until: row.integerIfPresent(4).map(Date.init(milliseconds:)))
   }
 }

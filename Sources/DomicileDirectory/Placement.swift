@@ -229,4 +229,28 @@ public struct LegalHold: Sendable, Codable, Hashable {
     self.placed = placed
     self.until = until
   }
+
+  /// Holds that differ by nothing but the class as one each, in the order of name and classes: the same name may end at
+  /// different times on different classes.
+  static func joined(_ holds: [LegalHold]) -> [LegalHold] {
+    var classes: [LegalHold: [String]] = [:]
+    for var hold in holds {
+      let names = hold.dataClasses
+      hold.dataClasses = []
+      classes[hold, default: []] += names
+    }
+    return classes.map { hold, names in
+      var hold = hold
+      hold.dataClasses = names.sorted()
+      return hold
+    }.sorted { ($0.name, $0.dataClasses[0]) < ($1.name, $1.dataClasses[0]) }
+  }
+}
+
+/// A legal hold that the directory has noted.
+package struct NotedHold: Sendable {
+  /// Whose data is held.
+  package let entry: UserEntry
+  /// As it was on those classes where it would have ended at another time.
+  package let replaced: [LegalHold]
 }

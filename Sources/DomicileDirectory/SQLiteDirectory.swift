@@ -394,9 +394,11 @@ package final class SQLiteDirectory: DirectoryStore {
 
   package func addHold(
     _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> UserEntry? {
-    try await commits.commit(by: deadline) { writer in try writer.add(hold, on: owner) }
-    return try user(owner)
+  ) async throws(StorageError) -> NotedHold? {
+    let replaced = try await commits.commit(by: deadline) { writer in
+      try writer.add(hold, on: owner)
+    }
+    return try user(owner).map { NotedHold(entry: $0, replaced: replaced) }
   }
 
   package func endHold(
@@ -415,22 +417,11 @@ package final class SQLiteDirectory: DirectoryStore {
 
   package func holds(on owner: OwnerKey) throws(StorageError) -> [LegalHold] {
     try readers.read { reader in
-      let rows = try reader.connection.rows(
-        """
-        SELECT h.class, h.name, h.reason, h.placed, h.until
-        FROM user u JOIN hold h ON h.user = u.id WHERE u.owner = ? ORDER BY h.name, h.class
-        """, .blob(owner.bytes),
-        as: { row in
-          LegalHold(
-            name: row.text(1), dataClasses: [row.text(0)], reason: row.text(2),
-            placed: Date(milliseconds: row.integer(3)),
-            until: row.integerIfPresent(4).map(Date.init(milliseconds:)))
-        })
-      return Dictionary(grouping: rows, by: \.name).values.map { same in
-        var hold = same[0]
-        hold.dataClasses = same.flatMap(\.dataClasses).sorted()
-        return hold
-      }.sorted { $0.name < $1.name }
+      LegalHold.joined(
+        try reader.connection.rows(
+          """
+          SELECT \(LegalHold.columns) FROM user u JOIN hold h ON h.user = u.id WHERE u.owner = ?
+          """, .blob(owner.bytes), as: LegalHold.init))
     }
   }
 

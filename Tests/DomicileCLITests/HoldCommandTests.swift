@@ -91,6 +91,51 @@ import Testing
     expect(try await workspace.domicile(add), output: "held: messages, until it is released\n")
   }
 
+  @Test
+  func
+    `a hold that ends at different times on different classes is listed with each, and released from all`()
+    async throws
+  {
+    let workspace = try await withHold("--class messages --until 2099-12-31")
+    let add = "hold add ida case/1 --reason Court --data data"
+    // What was not held before has no earlier end.
+    expect(
+      try await workspace.domicile("\(add) --class payments"),
+      output: "held: payments, until it is released\n")
+    expect(
+      try await workspace.domicile("hold list ida --data data")
+        .masking(/20[0-8][0-9]-[0-9-]{5}T[0-9:]{8}Z/, as: "TIME"),
+      output: """
+        name    classes   placed                until                 reason
+        case/1  messages  TIME  2100-01-01T00:00:00Z  A court order.
+        case/1  payments  TIME  it is released        Court
+
+        """)
+    let json = try await workspace.json("\(add) --until 2099-12-30 --json")
+    let replaced = try #require((json as? [String: Any])?["replaced"] as? [[String: Any]])
+    #expect(replaced.map { $0["dataClasses"] as? [String] } == [["messages"], ["payments"]])
+    #expect(replaced.map { $0["until"] as? String } == ["2100-01-01T00:00:00Z", nil])
+    expect(
+      try await workspace.domicile(add),
+      output:
+        "held: messages, payments, until it is released; before, messages until 2099-12-31T00:00:00Z; before, payments until 2099-12-31T00:00:00Z\n"
+    )
+    _ = try await workspace.domicile("\(add) --class messages --until 2099-12-31")
+    expect(
+      try await workspace.domicile("hold release ida case/1 --data data"),
+      output: "released: messages, payments\n")
+    let left = try await workspace.sqlite(Workspace.mumbai, "SELECT count(*) FROM hold")
+    #expect(left == ["0"])
+    #expect(try await workspace.domicile("delete ida receipts r --data data").exitCode == 0)
+  }
+
+  @Test func `a hold that has ended says so until it is released`() async throws {
+    let workspace = try await withHold("--until 2099-12-31")
+    try await workspace.sqlite("data/directory.sqlite", "UPDATE hold SET until = 1000")
+    let list = try await workspace.domicile("hold list ida --data data")
+    #expect(list.output.contains("  1970-01-01T00:00:01Z (ended)  A court order.\n"), "\(list)")
+  }
+
   @Test func `a hold of the same name gets a new end`() async throws {
     let workspace = try await withHold("--until 2099-01-01")
     expect(
@@ -118,7 +163,7 @@ import Testing
     let json = try await workspace.json(
       "hold release ida c --json --data data", exitCode: 5)
     let result = try #require(json as? [String: Any])
-    #expect(result.keys.sorted() == ["dataClasses", "isDone", "pending"])
+    #expect(result.keys.sorted() == ["dataClasses", "isDone", "pending", "resumesErasure"])
     #expect(
       result["pending"] as? [[String: String]] == [
         ["reason": "unavailable: \(missing)", "shard": "mumbai-1"]

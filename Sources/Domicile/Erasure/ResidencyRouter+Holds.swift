@@ -7,6 +7,8 @@ public struct HoldResult: Sendable {
   public let dataClasses: [String]
   /// Shards that do not know of it yet, and why. Repeat the call.
   public let pending: [(shard: String, reason: RouterError)]
+  /// The hold as it was, on those classes where another hold of its name would have ended at another time.
+  public internal(set) var replaced: [LegalHold] = []
   /// Whether an erasure waits for what was held: it goes on now.
   public internal(set) var resumesErasure = false
   /// Whether it is in force everywhere.
@@ -18,7 +20,8 @@ extension ResidencyRouter {
   ///
   /// - Parameters:
   ///   - user: Whose data.
-  ///   - name: 1 to 64 letters, digits, `-`, `_`, `.` or `/`, such as the number of a case.
+  ///   - name: 1 to 64 letters, digits, `-`, `_`, `.` or `/`, such as the number of a case. A hold of this name gets the new
+  ///     reason and end; the result tells the earlier end.
   ///   - dataClasses: The classes; nil for all that are placed now.
   ///   - reason: For whoever asks later.
   ///   - until: Nil: until it is released.
@@ -89,9 +92,11 @@ extension ResidencyRouter {
       try await directory.addHold(hold, on: owner, by: end)
     }
     guard let noted else { throw Self.userNotFound }
-    return await stamp(noted, classes: classes, by: end) { shard, homes in
+    var result = await stamp(noted.entry, classes: classes, by: end) { shard, homes in
       try await shard.hold(homes, name: name, until: until?.milliseconds, by: end)
     }
+    result.replaced = noted.replaced
+    return result
   }
 
   /// Ends a legal hold. An erasure that it stopped goes on.
@@ -115,9 +120,10 @@ extension ResidencyRouter {
     hold name: String, on owner: OwnerKey, deadline: Duration?
   ) async throws(RouterError) -> HoldResult {
     let end = ContinuousClock.now + (deadline ?? options.deadline)
-    guard try routing({ try directory.user(owner) }) != nil,
-      let hold = try routing({ try directory.holds(on: owner).first { $0.name == name } })
-    else {
+    let classes = try routing {
+      try directory.holds(on: owner).filter { $0.name == name }.flatMap(\.dataClasses).sorted()
+    }
+    guard !classes.isEmpty else {
       throw RouterError(.notFound, "There is no legal hold of that name here.")
     }
     _ = try await routing {
@@ -125,11 +131,11 @@ extension ResidencyRouter {
     }
     // Read after that: an erasure that was begun before, and tells the shard of the hold, has another serial.
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
-    let stamped = await stamp(entry, classes: hold.dataClasses, by: end) { shard, homes in
+    let stamped = await stamp(entry, classes: classes, by: end) { shard, homes in
       try await shard.release(homes, name: name, by: end)
     }
     // What was held may be in groups only: then there is no home of the user's own.
-    var result = HoldResult(dataClasses: hold.dataClasses, pending: stamped.pending)
+    var result = HoldResult(dataClasses: classes, pending: stamped.pending)
     // The directory's row goes last: while a shard still holds, somebody can see why.
     if result.isDone {
       _ = try await routing { try await directory.removeHold(name, from: owner, by: end) }

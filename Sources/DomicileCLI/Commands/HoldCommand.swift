@@ -36,10 +36,6 @@ struct HoldAddCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let holds =
-        group.isSet
-        ? try await router.holds(on: GroupID(user.user)) : try await router.holds(on: user.id)
-      let before = holds.filter { $0.name == name.name && !$0.hasEnded }.map(\.endText)
       let result =
         group.isSet
         ? try await router.hold(
@@ -48,10 +44,15 @@ struct HoldAddCommand: AsyncParsableCommand {
         : try await router.hold(
           user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
       let end = until?.end.ISO8601Format() ?? LegalHold.endless
-      let change = before.first { $0 != end }.map { "; before, until \($0)" } ?? ""
+      let before = result.replaced.map { hold in
+        let classes = hold.dataClasses.joined(separator: ", ")
+        return
+          "before, \(hold.dataClasses == result.dataClasses ? "" : "\(classes) ")until \(hold.endText)"
+      }
+      let held = "\(result.dataClasses.joined(separator: ", ")), until \(end)"
       try report(
-        result, "held", "\(result.dataClasses.joined(separator: ", ")), until \(end)\(change)",
-        output)
+        result, "held", ([held] + before).joined(separator: "; "), replaced: result.replaced, output
+      )
     }
   }
 }
@@ -74,11 +75,14 @@ struct HoldReleaseCommand: AsyncParsableCommand {
         group.isSet
         ? try await router.release(hold: name.name, on: GroupID(user.user))
         : try await router.release(hold: name.name, on: user.id)
+      let (command, whose) = group.isSet ? ("group where", "group") : ("where", "user")
       let next =
         result.resumesErasure
-        ? "; the erasure goes on: “domicile where” says what is left, and no such user when all is gone"
+        ? "; the erasure goes on: “domicile \(command)” says what is left, and no such \(whose) when all is gone"
         : ""
-      try report(result, "released", result.dataClasses.joined(separator: ", ") + next, output)
+      try report(
+        result, "released", result.dataClasses.joined(separator: ", ") + next,
+        resumesErasure: result.resumesErasure, output)
     }
   }
 }
@@ -141,7 +145,8 @@ struct Day: ExpressibleByArgument {
 
 /// Prints what became of a hold, and ends with the exit code for what is pending.
 private func report(
-  _ result: HoldResult, _ done: String, _ what: String, _ output: OutputOptions
+  _ result: HoldResult, _ done: String, _ what: String, replaced: [LegalHold]? = nil,
+  resumesErasure: Bool? = nil, _ output: OutputOptions
 ) throws {
   struct Result: Encodable {
     struct Pending: Encodable {
@@ -151,13 +156,17 @@ private func report(
     let dataClasses: [String]
     let isDone: Bool
     let pending: [Pending]
+    let replaced: [LegalHold]?
+    let resumesErasure: Bool?
   }
   if output.json {
     let pending = result.pending.map {
       Result.Pending(shard: $0.shard, reason: $0.reason.description)
     }
     try printJSON(
-      Result(dataClasses: result.dataClasses, isDone: result.isDone, pending: pending))
+      Result(
+        dataClasses: result.dataClasses, isDone: result.isDone, pending: pending,
+        replaced: replaced, resumesErasure: resumesErasure))
   } else {
     Terminal.print("\(result.isDone ? done : "pending"): \(what)")
     for (shard, reason) in result.pending {
