@@ -159,5 +159,9 @@ import Testing
       try #require(result.exitCode == 0, "\(result)")
     }
     expect(try await workspace.domicile("get ada inbox --data data -- -k"), output: "-5")
+    #expect(try await workspace.domicile("put ada inbox k --data data -- -7").exitCode == 0)
+    expect(try await workspace.domicile("get ada inbox k --data data"), output: "-7")
+    let list = try await workspace.domicile("list ada inbox --prefix=-k --data data")
+    #expect(list.output.contains("\n-k ") && !list.output.contains("\nk "), "\(list)")
   }
 }
