@@ -177,11 +177,20 @@ extension ShardStoreConformance {
           home: It.ada, law: It.first, operations: [try shard.put("a")], author: author),
         by: shard.soon)
       try await shard.write(shard.put("b"))
-      let erased = try await shard.store.erase(
+      let hold = HomeHold(name: "case", until: nil)
+      for (someone, holds, count) in [
+        (nil, [], [2, 0]), (author, [], [1, 0]), (author, [hold], [1, 1]),
+      ] as [(OwnerAlias?, [HomeHold], [Int64])] {
+        let contents = try shard.store.contents(
+          of: It.ada.owner, dataClass: "messages", author: someone, holds: holds)
+        try shard.equal([contents.records, contents.held?.records ?? 0], count, "what is there")
+      }
+      let erased = await shard.store.erase(
         AuthoredErasure(
           group: It.ada.owner, dataClass: "messages", serial: It.ada.serial, author: author),
         by: shard.soon)
       try shard.equal(erased.records, 1, "what was erased")
+      try shard.equal(erased.error == nil, true, "whether that was all")
       try shard.equal(shard.texts("a", "b"), [nil, "v"], "what is left")
     },
     Check("homes and what they hold are counted and listed") { shard in

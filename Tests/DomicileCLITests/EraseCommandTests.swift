@@ -218,6 +218,37 @@ import Testing
     #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
   }
 
+  @Test func `each run of an erasure counts what it deleted, the group's home with the user's own`()
+    async throws
+  {
+    let workspace = try await Workspace.withIda()
+    for line in [
+      "admit uma --residence US --region dublin",
+      "group create g --member ida --member uma --class messages --region ashburn",
+      "put ida inbox k four --group g", "put uma inbox k2 hers --group g",
+    ] {
+      let result = try await workspace.domicile("\(line) --data data")
+      try #require(result.exitCode == 0, "\(result)")
+    }
+    let file = try workspace.file("data/ashburn/ashburn-1.sqlite")
+    try FileManager.default.moveItem(atPath: file, toPath: "\(file).away")
+    let first = try await workspace.domicile("erase ida --yes --data data")
+    #expect(first.exitCode == 5)
+    #expect(first.output.hasPrefix("pending: 3 records erased, 17 bytes\n"), "\(first)")
+    try FileManager.default.moveItem(atPath: "\(file).away", toPath: file)
+    expect(
+      try await workspace.domicile("erase ida --yes --data data").maskingReceipt,
+      output: """
+        done: 1 record erased, 5 bytes
+        class     collection  region   country  shard      records  bytes
+        messages  all         ashburn  US       ashburn-1        1      5
+        messages  all         mumbai   IN       mumbai-1         0      0
+        payments  all         mumbai   IN       mumbai-1         0      0
+        alias ALIAS, policy generation 1, serial NUMBER, TIME
+
+        """)
+  }
+
   @Test func `somebody who reads keeps the bytes in the file, until a repeat purges it`()
     async throws
   {

@@ -22,8 +22,16 @@ import Testing
 
   private func erase(
     _ author: OwnerAlias, _ store: SQLiteShard, serial: Int64 = 10
-  ) async throws -> ErasedRecords {
-    try await store.erase(
+  ) async throws -> ErasedHome {
+    let erased = await attempt(author, store, serial: serial)
+    if let error = erased.error { throw error }
+    return erased
+  }
+
+  private func attempt(_ author: OwnerAlias, _ store: SQLiteShard, serial: Int64 = 10) async
+    -> ErasedHome
+  {
+    await store.erase(
       AuthoredErasure(
         group: HomeReference.ada.owner, dataClass: "messages", serial: serial, author: author),
       by: .soon)
@@ -111,6 +119,55 @@ import Testing
       #expect(kept.records == 2)
       #expect(kept.held?.records == 1)
       #expect(try store.keys() == ["c"])
+    }
+  }
+
+  @Test func `what went before something stopped it is counted`() async throws {
+    let shard = try await TestShard()
+    try await shard.with { store in
+      try await write(store, (0..<150).map { RecordKey.numbered($0) }, by: eve)
+    }
+    try shard.execute(
+      "UPDATE record SET labels = '?' WHERE key = (SELECT max(key) FROM record)")
+    try await shard.with { store in
+      let stopped = await attempt(eve, store)
+      #expect(stopped.error != nil)
+      #expect(stopped.records == 100)
+    }
+    #expect(try shard.count("record") == 50)
+  }
+
+  @Test func `what an author's erasure would leave is known before it`() async throws {
+    let shard = try await TestShard()
+    try await shard.with { store in
+      func contents(_ author: OwnerAlias?, _ holds: [HomeHold] = []) throws -> HomeContents {
+        try store.contents(
+          of: HomeReference.ada.owner, dataClass: "messages", author: author, holds: holds)
+      }
+      try await write(store, ["a", "b"], by: eve)
+      try await write(store, ["c"], by: max)
+      #expect(try contents(eve) == HomeContents(records: 2, held: nil))
+      #expect(try contents(nil).records == 3)
+      #expect(try contents(eve, [HomeHold(name: "ended", until: 1)]).held == nil)
+      #expect(
+        try contents(eve, [HomeHold(name: "h", until: nil)]).held?.data.rule
+          == "the legal hold “h”")
+      #expect(try await store.hold("case") == nil)
+      #expect(try contents(max).held?.records == 1)
+      #expect(try await store.release("case") == nil)
+      try await store.keep(.limits(shortest: .day))
+      shard.clock.advance(by: .hours(1))
+      try await write(store, ["d"], by: eve)
+      shard.clock.advance(by: .hours(23))
+      let before = try contents(eve)
+      #expect(before.records == 3)
+      #expect(try await erase(eve, store).held == before.held)
+      #expect(try contents(eve) == HomeContents(records: 1, held: before.held))
+    }
+    try await shard.with { store in
+      let nobody = try store.contents(
+        of: .numbered(99), dataClass: "messages", author: nil, holds: [])
+      #expect(nobody == HomeContents(records: 0, held: nil))
     }
   }
 }

@@ -50,6 +50,12 @@ import Testing
     async throws
   {
     #expect(
+      try await plan(of: SQLiteShard.authoredContentsSQL) == [
+        "SCAN c",
+        "SEARCH l USING PRIMARY KEY (home=? AND collection=? AND name=? AND value=?)",
+        "SEARCH r USING PRIMARY KEY (home=? AND collection=? AND key=?)",
+      ])
+    #expect(
       try await plan(of: ShardWriter.authoredSQL) == [
         "SEARCH l USING PRIMARY KEY (home=? AND collection=? AND name=? AND value=? AND key>?)",
         "SEARCH r USING PRIMARY KEY (home=? AND collection=? AND key=?)",

@@ -124,15 +124,12 @@ struct ErasureRound {
       group: shared.group, dataClass: shared.home.dataClass, serial: shared.serial,
       author: shared.author, holds: holds)
     for attempt in 1...2 {
-      do throws(StorageError) {
-        let result = try await shard.erase(erasure, by: deadline)
-        authored[shared, default: ErasedHome()].add(result.records, result.bytes)
-        authored[shared]?.held = result.held
-        return
-      } catch {
-        guard error.code == .policyChanged, attempt == 1 else { throw error }
-        try await router.synchronize(shard: shared.home.shard, by: deadline)
-      }
+      let result = await shard.erase(erasure, by: deadline)
+      authored[shared, default: ErasedHome()].add(result.records, result.bytes)
+      authored[shared]?.held = result.held
+      guard let error = result.error else { return }
+      guard error.code == .policyChanged, attempt == 1 else { throw error }
+      try await router.synchronize(shard: shared.home.shard, by: deadline)
     }
   }
 

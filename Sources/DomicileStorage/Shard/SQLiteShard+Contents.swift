@@ -22,7 +22,8 @@ extension SQLiteShard {
         let all =
           if let author {
             try connection.rows(
-              Self.authoredSQL, .integer(home), oldest, .text(dataClass), .text("\(author)"),
+              Self.authoredContentsSQL, .integer(home), oldest, .text(dataClass),
+              .text("\(author)"),
               as: Self.counts)
           } else {
             try connection.rows(Self.ownSQL, .integer(home), oldest, as: Self.counts)
@@ -54,13 +55,13 @@ extension SQLiteShard {
     SELECT count(*), total(written > ?2), max(written) FROM record WHERE home = ?1
     """
 
-  /// Collection by collection, so that each is entered at its author.
-  private static let authoredSQL = """
+  /// Collection by collection, so that each is entered at its author: `CROSS` keeps that order.
+  static let authoredContentsSQL = """
     SELECT count(*), total(r.written > ?2), max(r.written)
     FROM law_collection c
-      JOIN label l ON l.home = ?1 AND l.collection = c.collection
+      CROSS JOIN label l ON l.home = ?1 AND l.collection = c.collection
         AND l.name = '\(LabelText.author)' AND l.value = ?4
-      JOIN record r ON r.home = ?1 AND r.collection = c.collection AND r.key = l.key
+      CROSS JOIN record r ON r.home = ?1 AND r.collection = c.collection AND r.key = l.key
     WHERE c.class = ?3
     """
 }
@@ -70,4 +71,9 @@ package struct HomeContents: Sendable, Equatable {
   package let records: Int64
   /// Those that an erasure of the whole has to leave for now.
   package let held: HeldHome?
+
+  package init(records: Int64, held: HeldHome?) {
+    self.records = records
+    self.held = held
+  }
 }

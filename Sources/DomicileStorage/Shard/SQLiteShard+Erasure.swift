@@ -41,38 +41,48 @@ extension SQLiteShard {
   package func erase(
     _ request: RangeErasure, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasedRecords {
-    try await inSteps(by: deadline) { writer, after in
+    var sum = ErasedRecords()
+    try await inSteps(&sum, by: deadline) { writer, after in
       var step = request
       step.after = after?.key
       return try writer.erase(step, limit: Self.rowsPerStep)
     }
+    return sum
   }
 
   package func erase(
     _ request: AuthoredErasure, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> ErasedRecords {
-    try await inSteps(by: deadline) { writer, after in
-      try writer.erase(request, after: after, limit: Self.rowsPerStep)
+  ) async -> ErasedHome {
+    var sum = ErasedRecords()
+    var result = ErasedHome()
+    do throws(StorageError) {
+      try await inSteps(&sum, by: deadline) { writer, after in
+        try writer.erase(request, after: after, limit: Self.rowsPerStep)
+      }
+    } catch {
+      result.error = error
     }
+    // Steps that were committed before an error are told.
+    result.add(sum.records, sum.bytes)
+    result.held = sum.held
+    return result
   }
 
-  /// The sum of steps that each begin after the last record of the one before.
+  /// Adds up steps that each begin after the last record of the one before.
   private func inSteps(
-    by deadline: ContinuousClock.Instant,
+    _ sum: inout ErasedRecords, by deadline: ContinuousClock.Instant,
     _ step: @escaping @Sendable (ShardWriter, RecordPosition?) throws -> ErasedRecords
-  ) async throws(StorageError) -> ErasedRecords {
-    var result = ErasedRecords()
+  ) async throws(StorageError) {
     repeat {
-      let erased = try await commits.commit(by: deadline) { [after = result.last] writer in
+      let erased = try await commits.commit(by: deadline) { [after = sum.last] writer in
         try step(writer, after)
       }
-      result.records += erased.records
-      result.bytes += erased.bytes
-      result.held = HeldHome.sum(result.held, erased.held)
-      result.last = erased.last
-      result.hasMore = erased.hasMore
-    } while result.hasMore
-    return result
+      sum.records += erased.records
+      sum.bytes += erased.bytes
+      sum.held = HeldHome.sum(sum.held, erased.held)
+      sum.last = erased.last
+      sum.hasMore = erased.hasMore
+    } while sum.hasMore
   }
 
   // MARK: Lifetimes and holds

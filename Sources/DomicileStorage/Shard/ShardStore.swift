@@ -96,10 +96,8 @@ package protocol ShardStore: Sendable {
     _ request: RangeErasure, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> ErasedRecords
 
-  /// Deletes what a user wrote in a group's home, but for what is held.
-  func erase(
-    _ request: AuthoredErasure, by deadline: ContinuousClock.Instant
-  ) async throws(StorageError) -> ErasedRecords
+  /// Deletes what a user wrote in a group's home, but for what is held. The error is `moved` if the home is not at that serial.
+  func erase(_ request: AuthoredErasure, by deadline: ContinuousClock.Instant) async -> ErasedHome
 
   /// Keeps a user's lifetime, and fits what is stored to it.
   func setLifetime(
