@@ -222,6 +222,12 @@ import Testing
     #expect(place.output.contains("All of this group is being erased."), "\(place)")
     let again = try await workspace.domicile("group create g --member ada --data data")
     #expect(again.error.hasPrefix("erasing: This group's data is being erased"), "\(again)")
+    expect(
+      try await workspace.domicile("hold release g case/1 --group --data data"),
+      output:
+        "released: messages; the erasure goes on: “domicile group where” says what is left, and no such group when all is gone\n"
+    )
+    #expect(try await workspace.domicile("group where g --data data").exitCode == 4)
   }
 
   private func alias(ofGroup id: String, _ workspace: Workspace) async throws -> String {
