@@ -157,27 +157,33 @@ public struct Geography: Sendable {
   /// A message about a country or group that does not exist.
   func unknownJurisdiction(_ text: String) -> String {
     let names = countries.map(\.code.description) + groups.keys + [Self.anywhere]
-    let hint = commonMistake(text) ?? suggestion(for: text, among: names)
+    let isEverywhere = ["EVERYWHERE", "ANYWHERE", "ANY", "ALL", "WORLD", "*"].contains(
+      text.uppercased())
+    let hint =
+      isEverywhere
+      ? didYouMean(Self.anywhere)
+      : placeHint(text, among: names, listedBy: "“facts/countries.csv” and “facts/groups.csv”")
     return "unknown country or group “\(text)”; \(hint)"
   }
 
   private func countryHint(_ text: String) -> String {
     if groups[text] != nil || text == Self.anywhere { return "that is a group of countries" }
-    return commonMistake(text) ?? suggestion(for: text, among: countries.map(\.code.description))
+    return placeHint(
+      text, among: countries.map(\.code.description), listedBy: "“facts/countries.csv”")
   }
 
-  private func commonMistake(_ text: String) -> String? {
+  private func placeHint(_ text: String, among names: [String], listedBy list: String) -> String {
     // Codes in wide use beside ISO's: "UK" is reserved, "EL" is the European Union's for Greece.
     let commonMistakes = ["UK": "GB", "EL": "GR"]
     let upper = text.uppercased()
-    if ["EVERYWHERE", "ANYWHERE", "ANY", "ALL", "WORLD", "*"].contains(upper) {
-      return "did you mean “\(Self.anywhere)”?"
+    if let right = commonMistakes[upper] { return didYouMean(right) }
+    func code(of name: String) -> String? {
+      countries.first { $0.name.uppercased() == name.uppercased() }?.code.description
     }
-    if let right = commonMistakes[upper] { return "did you mean “\(right)”?" }
-    if let named = countries.first(where: { $0.name.uppercased() == upper }) {
-      return "did you mean “\(named.code)”?"
-    }
-    return nil
+    let meant =
+      code(of: text) ?? nearestName(to: text, among: names.sorted())
+      ?? nearestName(to: text, among: countries.map(\.name)).flatMap(code)
+    return meant.map(didYouMean) ?? allNames(names, listedBy: list)
   }
 
   /// The codes of a set, in order.

@@ -1,23 +1,41 @@
-/// The end of a message about an unknown word: the nearest right one, or all where they are few.
-func suggestion(for word: String, among candidates: some Sequence<String>) -> String {
+/// The end of a message about an unknown word: the nearest right one, or all where they are few, or where they stand.
+func suggestion(
+  for word: String, among candidates: some Sequence<String>, listedBy list: String? = nil
+) -> String {
   let known = candidates.sorted()
+  return nearestName(to: word, among: known).map(didYouMean)
+    ?? allNames(known, listedBy: list)
+}
+
+func didYouMean(_ name: String) -> String { "did you mean “\(name)”?" }
+
+/// All names where they are few, else how many they are and what lists them.
+func allNames(_ names: [String], listedBy list: String? = nil) -> String {
+  if names.isEmpty { return "none is known" }
+  if names.count <= 20 { return "known: \(names.sorted().joined(separator: ", "))" }
+  return "\(names.count) are known" + (list.map { "; \($0) lists them" } ?? "")
+}
+
+/// The name that was probably meant; nil: none is like it. Of two that are equally near the one that begins as the word does
+/// (“USA” is “US” and not “SA”).
+func nearestName(to word: String, among names: [String]) -> String? {
   let lowered = word.lowercased()
-  if let same = known.first(where: { $0.lowercased() == lowered }) {
-    return "did you mean “\(same)”?"
-  }
+  if let same = names.first(where: { $0.lowercased() == lowered }) { return same }
   // No name has more than 63 letters; what is much longer is none that was misspelt.
-  let limit = word.utf8.count > 256 ? 0 : max(1, word.count / 3)
-  let nearest =
-    limit == 0
-    ? nil
-    : known
-      .map { (name: $0, distance: editDistance(lowered, $0.lowercased())) }
-      .filter { $0.distance <= limit }
-      .min { $0.distance < $1.distance }
-  if let nearest { return "did you mean “\(nearest.name)”?" }
-  if known.isEmpty { return "none is known" }
-  if known.count <= 20 { return "known: \(known.joined(separator: ", "))" }
-  return "\(known.count) are known"
+  if word.utf8.count > 256 { return nil }
+  let (count, limit) = (word.count, max(1, word.count / 3))
+  return
+    names
+    .filter { abs($0.count - count) <= limit }
+    .map { name in
+      let name = (text: name, lowered: name.lowercased())
+      return (
+        name: name.text, distance: editDistance(lowered, name.lowered),
+        shared: zip(lowered, name.lowered).prefix { $0 == $1 }.count
+      )
+    }
+    .filter { $0.distance <= limit }
+    .min { ($0.distance, -$0.shared) < ($1.distance, -$1.shared) }?.name
 }
 
 /// Ends a suggestion with a full stop, if it is no question.

@@ -310,6 +310,39 @@ struct Mistake: CustomTestStringConvertible, Sendable {
         == "Unknown country “\(tag)”; \(hint) Countries are ISO 3166-1 alpha-2 codes.")
   }
 
+  @Test(arguments: [
+    ("USA", "did you mean “US”?"),
+    ("Germanny", "did you mean “DE”?"),
+    ("Narnia", "250 are known; “facts/countries.csv” lists them."),
+    ("everywhere", "250 are known; “facts/countries.csv” lists them."),
+  ])
+  func `of many countries the nearest is named, by code or name, else where all of them stand`(
+    tag: String, hint: String
+  ) throws {
+    let policy = try ShippedRegions.policy()
+    let error = #expect(throws: PolicyError.self) { try policy.geography.country(tag) }
+    #expect(
+      error?.message
+        == "Unknown country “\(tag)”; \(hint) Countries are ISO 3166-1 alpha-2 codes.")
+  }
+
+  @Test func `more than twenty names are not listed, but the command that lists them is named`()
+    throws
+  {
+    var small = SmallPolicy()
+    let names = (1...21).map { "box-\($0)" }.joined(separator: ", ")
+    small.policy.replace("[inbox, threads]", with: "[\(names)]")
+    let policy = try small.compile()
+    let error = #expect(throws: PolicyError.self) {
+      try policy.dataClass(ofCollection: "shoes")
+    }
+    #expect(
+      error?.message == """
+        Unknown collection “shoes”; 22 are known; “domicile policy print” lists them. The policy lists \
+        the collections of each data class.
+        """)
+  }
+
   @Test func `a country in a tag may be in lower case`() throws {
     #expect(try SmallPolicy().compile().geography.country("us") == #require(CountryCode("US")))
   }

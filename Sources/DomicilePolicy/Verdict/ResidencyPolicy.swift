@@ -151,7 +151,7 @@ public struct ResidencyPolicy: Sendable {
         throw PolicyError(
           code: .unknownName,
           message: "Unknown attribute “\(attribute)”;"
-            + " \(sentence(suggestion(for: attribute, among: rulebook.attributes)))"
+            + " \(sentence(suggestion(for: attribute, among: rulebook.attributes, listedBy: "“domicile policy print”")))"
             + " Only attributes that the policy declares are kept.")
       }
       bits |= 1 << UInt64(bit)
@@ -167,7 +167,8 @@ public struct ResidencyPolicy: Sendable {
     throw PolicyError(
       code: .unknownName,
       message: "Unknown data class “\(name)”;"
-        + " \(sentence(suggestion(for: name, among: classNumbers.keys)))")
+        + " \(sentence(suggestion(for: name, among: classNumbers.keys, listedBy: "“domicile policy print”")))"
+    )
   }
 
   /// How long the records of a class are kept; nil: as their writers ask.
@@ -185,7 +186,7 @@ public struct ResidencyPolicy: Sendable {
     throw PolicyError(
       code: .unknownName,
       message: "Unknown collection “\(name)”;"
-        + " \(sentence(suggestion(for: name, among: collectionClasses.keys)))"
+        + " \(sentence(suggestion(for: name, among: collectionClasses.keys, listedBy: "“domicile policy print”")))"
         + " The policy lists the collections of each data class.")
   }
 
@@ -197,7 +198,8 @@ public struct ResidencyPolicy: Sendable {
     throw PolicyError(
       code: .unknownName,
       message: "Unknown region “\(name)”;"
-        + " \(sentence(suggestion(for: name, among: topology.regions.map(\.name))))")
+        + " \(sentence(suggestion(for: name, among: topology.regions.map(\.name), listedBy: "“domicile shards”")))"
+    )
   }
 
   /// The number of a country as a caller writes it.
