@@ -20,7 +20,9 @@ import Testing
     for command in ["where ida", "get ida inbox a/1", "erase ida"] {
       expect(
         try await workspace.domicile("\(command) --data data"),
-        error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+        error:
+          "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
+        exitCode: 4)
     }
     expect(
       try await workspace.domicile("erase ida --yes --data data"),

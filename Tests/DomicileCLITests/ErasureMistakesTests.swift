@@ -22,7 +22,8 @@ extension Mistake {
     " [--after <time>] [--never] [--default] [--prefix <text>]")
   fileprivate static let sweep = synopsis("sweep", "", " [--accept-clock] [--deadline <time>]")
 
-  fileprivate static let nobody = "notFound: No such user was admitted. Admit the user first.\n"
+  fileprivate static let nobody =
+    "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n"
   fileprivate static let unknownClass =
     "unknownName: Unknown data class “mesages”; did you mean “messages”?\n"
   fileprivate static let unknownCollection =
@@ -136,7 +137,7 @@ extension Mistake {
   private static let badDay =
     "Help:  --until <yyyy-mm-dd>  The last day of the hold, by UTC. By default it lasts until it is released.\n\(Mistake.holdAdd)"
   private static let noHold =
-    "notFound: There is no legal hold of that name here.\n"
+    "notFound: There is no legal hold of that name here. Nothing was released. “domicile hold list” shows those that there are.\n"
 
   private static let holding = [
     Mistake("hold add nobody c --reason r", Mistake.nobody, 4),
@@ -152,7 +153,8 @@ extension Mistake {
     Mistake("hold add ida c --reason r --class directory", Mistake.directory, 65),
     Mistake(
       "hold add ben c --reason r --class payments",
-      "notFound: There is no home for the class “payments”. Nothing was held.\n", 4),
+      "notFound: There is no home for the class “payments”. Nothing was held. “domicile where” shows the classes that are placed.\n",
+      4),
     Mistake(
       "hold add ida c --reason r --until 2027-02-30",
       "Error: The value '2027-02-30' is invalid for '--until <yyyy-mm-dd>'\n\(badDay)", 64),

@@ -172,7 +172,9 @@ import Testing
     #expect(try await workspace.domicile("where ada --data data").exitCode == 4)
     expect(
       try await workspace.domicile("get ada inbox k --group g --data data"),
-      error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+      error:
+        "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
+      exitCode: 4)
 
     let empty = try await workspace.domicile("group where g --data data")
     #expect(empty.exitCode == 0)

@@ -440,7 +440,7 @@ import Testing
       try workspace.read("records.bad.csv") == """
         line,code,reason
         3,notFound,"The user has no home for the class “messages”. Admit the user again to place it."
-        4,notFound,"No such user was admitted. Admit the user first."
+        4,notFound,"No such user was admitted. Check the id, or admit the user first (“domicile admit”)."
 
         """)
   }

@@ -232,7 +232,9 @@ import Testing
     // The users of this directory are others.
     expect(
       try await workspace.domicile("get ada inbox k --data data"),
-      error: "notFound: No such user was admitted. Admit the user first.\n", exitCode: 4)
+      error:
+        "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
+      exitCode: 4)
     let doctor = try await workspace.domicile("doctor --carry dublin --data data").maskingSQLite
     expect(
       doctor,

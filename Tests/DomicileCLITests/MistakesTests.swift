@@ -260,16 +260,25 @@ struct Mistake: CustomTestStringConvertible, Sendable {
       "tagsDiffer: The user was admitted with other tags, which an admission does not change. Nothing was written. If these are right now, change them first (“domicile retag”).\n",
       1),
     Mistake(
-      "where rik --data data", "notFound: No such user was admitted. Admit the user first.\n", 4),
+      "where rik --data data",
+      "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
+      4),
     Mistake(
       "put rik inbox k v --data data",
-      "notFound: No such user was admitted. Admit the user first.\n",
+      "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
       4),
     Mistake(
-      "list rik inbox --data data", "notFound: No such user was admitted. Admit the user first.\n",
+      "list rik inbox --data data",
+      "notFound: No such user was admitted. Check the id, or admit the user first (“domicile admit”).\n",
       4),
-    Mistake("get ada inbox k --data data", "notFound: There is no such record.\n", 4),
-    Mistake("delete ada inbox k --data data", "notFound: There was no such record.\n", 4),
+    Mistake(
+      "get ada inbox k --data data",
+      "notFound: There is no such record, or it has expired. “domicile list” shows those that there are.\n",
+      4),
+    Mistake(
+      "delete ada inbox k --data data",
+      "notFound: There was no such record, or it had expired. Nothing was deleted. “domicile list” shows those that there are.\n",
+      4),
     Mistake(
       "get ada inbox k --carry ashburn --data data",
       "elsewhere: The region dublin is not carried by this process. Forward the call to one that does.\n",

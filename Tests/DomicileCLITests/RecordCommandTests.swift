@@ -61,10 +61,14 @@ import Testing
     expect(try await workspace.domicile("delete ada inbox k --data data"), output: "deleted\n")
     expect(
       try await workspace.domicile("delete ada inbox k --data data"),
-      error: "notFound: There was no such record.\n", exitCode: 4)
+      error:
+        "notFound: There was no such record, or it had expired. Nothing was deleted. “domicile list” shows those that there are.\n",
+      exitCode: 4)
     expect(
       try await workspace.domicile("get ada inbox k --data data"),
-      error: "notFound: There is no such record.\n", exitCode: 4)
+      error:
+        "notFound: There is no such record, or it has expired. “domicile list” shows those that there are.\n",
+      exitCode: 4)
   }
 
   @Test(arguments: [

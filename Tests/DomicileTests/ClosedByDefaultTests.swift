@@ -50,7 +50,10 @@ import Testing
         .invalidArgument,
         "The class “directory” has no collections, so nothing is placed for it."
       ) { try await router.admit(UserID("u"), residence: "DE", dataClasses: ["directory"]) }
-      await expect(.notFound, "No such user was admitted. Admit the user first.") {
+      await expect(
+        .notFound,
+        "No such user was admitted. Check the id, or admit the user first (“domicile admit”)."
+      ) {
         _ = try await router.user(UserID("u"))
       }
       await expect(.invalidArgument, "A user's id has 1 to 512 bytes; this one has 0.") {

@@ -77,12 +77,17 @@ extension ResidencyRouter {
     let placed = entry.placements.map(\.dataClass)
     let classes = dataClasses ?? placed
     guard !classes.isEmpty else {
-      throw RouterError(.notFound, "There is no home of this user or group. Nothing was held.")
+      throw RouterError(
+        .notFound,
+        "There is no home of this user or group, so nothing is there to be held. Nothing was changed."
+      )
     }
     if let missing = classes.first(where: { !placed.contains($0) }) {
       try routing { try inForce.checkHoldsRecords(missing) }
       throw RouterError(
-        .notFound, "There is no home for the class “\(missing)”. Nothing was held.")
+        .notFound,
+        "There is no home for the class “\(missing)”. Nothing was held. “domicile where” shows the classes that are placed."
+      )
     }
     let end = ContinuousClock.now + (deadline ?? options.deadline)
     let hold = LegalHold(
@@ -124,7 +129,10 @@ extension ResidencyRouter {
       try directory.holds(on: owner).filter { $0.name == name }.flatMap(\.dataClasses).sorted()
     }
     guard !classes.isEmpty else {
-      throw RouterError(.notFound, "There is no legal hold of that name here.")
+      throw RouterError(
+        .notFound,
+        "There is no legal hold of that name here. Nothing was released. “domicile hold list” shows those that there are."
+      )
     }
     _ = try await routing {
       try await directory.endHold(name, on: owner, at: options.clock.now, by: end)

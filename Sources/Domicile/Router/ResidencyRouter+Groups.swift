@@ -136,7 +136,8 @@ extension ResidencyRouter {
     guard hasLeft else {
       _ = try groupEntry(owner)
       throw RouterError(
-        .notFound, "The user never was a member of this group. Nothing was changed.")
+        .notFound, "The user never was a member of this group. Nothing was changed. Check both ids."
+      )
     }
     return try await finishTagChange(of: owner, by: end)
   }

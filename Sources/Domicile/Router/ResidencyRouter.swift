@@ -237,7 +237,9 @@ public final class ResidencyRouter: Service, Sendable {
   }
 
   static var userNotFound: RouterError {
-    RouterError(.notFound, "No such user was admitted. Admit the user first.")
+    RouterError(
+      .notFound,
+      "No such user was admitted. Check the id, or admit the user first (“domicile admit”).")
   }
 
   static var userIsErased: RouterError {

@@ -125,7 +125,9 @@ struct GetCommand: AsyncParsableCommand {
         let found = try await user.get(
           RecordKey(record.key), in: RecordCollection(record.collection))
       else {
-        Terminal.error("notFound: There is no such record.")
+        Terminal.error(
+          "notFound: There is no such record, or it has expired. “domicile list” shows those that there are."
+        )
         throw ExitCode.notFound
       }
       if output.json { return try printJSON(RecordJSON(found)) }
@@ -153,7 +155,9 @@ struct DeleteCommand: AsyncParsableCommand {
       let existed = try await user.delete(
         RecordKey(record.key), in: RecordCollection(record.collection))
       guard existed else {
-        Terminal.error("notFound: There was no such record.")
+        Terminal.error(
+          "notFound: There was no such record, or it had expired. Nothing was deleted. “domicile list” shows those that there are."
+        )
         throw ExitCode.notFound
       }
       Terminal.print("deleted")
