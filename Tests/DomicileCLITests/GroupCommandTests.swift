@@ -232,6 +232,48 @@ import Testing
     #expect(try await workspace.domicile("group where g --data data").exitCode == 4)
   }
 
+  @Test func `a group that cannot be placed is offered the classes that can, where there are some`()
+    async throws
+  {
+    let workspace = try await withUsers()
+    #expect(try await workspace.domicile("admit ida --residence IN --data data").exitCode == 0)
+    let create = "group create g --member ada --member ida --data data"
+    let refusal = """
+      unplaceable: payments of this group may live in no country
+        a group's data may be only where every member's may; whose may not is not told
+
+      """
+    expect(
+      try await workspace.domicile(create),
+      error: refusal + """
+          there is a place for messages: to create the group for these only, name them (“--class”)
+        Nothing was written.
+
+        """, exitCode: 3)
+    // Not where the classes were named, and not where none has a place.
+    expect(
+      try await workspace.domicile("\(create) --class payments"),
+      error: "\(refusal)Nothing was written.\n", exitCode: 3)
+    let nowhere = try await workspace.domicile("\(create) --region ashburn")
+    #expect(
+      nowhere.error.hasPrefix("refused: ") && !nowhere.error.contains("--class"), "\(nowhere)")
+    expect(
+      try await workspace.domicile("\(create) --class messages"),
+      output: "created\n  messages in dublin\n")
+    // Nor where no class helps, because the directory may not know a member.
+    try workspace.write(
+      .small.replacing(
+        "otherwise:", in: "policy.yaml",
+        with: """
+            - {name: unknown, residents: IN, classes: directory, store: IN, reason: Test}
+          otherwise:
+          """))
+    #expect(try await workspace.domicile("policy apply --data data").exitCode == 0)
+    let unknown = try await workspace.domicile(
+      "group create h --member ada --member ida --data data")
+    #expect(unknown.exitCode == 3 && !unknown.error.contains("--class"), "\(unknown)")
+  }
+
   private func alias(ofGroup id: String, _ workspace: Workspace) async throws -> String {
     let json = try await workspace.json("group where \(id) --json --data data")
     return try #require((json as? [String: Any])?["alias"] as? String)

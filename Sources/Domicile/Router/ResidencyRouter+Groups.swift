@@ -39,15 +39,31 @@ extension ResidencyRouter {
         dataClasses: dataClasses.map { Set($0).sorted() }, region: region)
     }
     let admitted = await admit([candidate], by: .now + (deadline ?? options.deadline))[0]
-    guard case .failure(var error) = admitted, dataClasses == nil, let verdict = error.verdict
+    guard case .failure(var error) = admitted, dataClasses == nil, error.verdict != nil
     else { return try admitted.get() }
-    let others = current.recordClasses.filter { $0 != verdict.dataClass }
-    if verdict.dataClass != "directory", !others.isEmpty {
+    let placeable = try classesWithPlace(forGroupOf: members, in: region, by: current)
+    if !placeable.isEmpty {
       error.message +=
-        "\n  to create it for some classes only, name them (“--class”): for these it may be legal:"
-        + " \(others.joined(separator: ", "))"
+        "\n  there is a place for \(placeable.joined(separator: ", ")): to create the group for these only,"
+        + " name them (“--class”)"
     }
     throw error
+  }
+
+  private func classesWithPlace(
+    forGroupOf members: [UserID], in region: String?, by current: PolicyInForce
+  ) throws(RouterError) -> [String] {
+    try routing {
+      let profiles = try members.map {
+        try directory.user(key.owner(ofUser: try $0.checked()))?.profile.members ?? []
+      }
+      let profile = HomeProfile(profiles.joined())
+      // Where the members may not be noted in the directory, no class helps.
+      guard try current.permitsInDirectory(profile) else { return [] }
+      return try current.recordClasses.filter {
+        try current.policy.verdict(for: profile, isGroup: true, dataClass: $0, in: region).isAllowed
+      }
+    }
   }
 
   /// A group's data, as one of its members reads and writes it: each record carries its author.
