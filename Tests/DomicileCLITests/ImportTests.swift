@@ -1,3 +1,4 @@
+import DomicileTesting
 import Foundation
 import Testing
 
@@ -16,6 +17,31 @@ import Testing
 
   private func value(_ workspace: Workspace, _ user: String, _ key: String) async throws -> String {
     try await workspace.domicile(["get", user, "inbox", key, "--data", "data"]).output
+  }
+
+  @Test func `where the data may not be processed the reason says where the import may run`()
+    async throws
+  {
+    let workspace = try await Workspace.deployed(
+      .small.replacing(
+        "otherwise: {store: anywhere}", in: "policy.yaml",
+        with: """
+            - {name: readers, residents: DE, classes: messages, process: EU, reason: GDPR Chapter V}
+          otherwise: {store: anywhere}
+          """))
+    try workspace.write("id,country,key\n1,DE,k\n", to: "people.csv")
+    let result = try await workspace.domicile("import people.csv \(Self.all) --location US")
+    #expect(result.exitCode == 3 && !result.error.contains("Repeat"), "\(result)")
+    #expect(
+      try workspace.read("rejects/people.refused.csv") == """
+        line,code,reason
+        2,processingRefused,"refused: messages of a resident of DE may not be read and written by a process in US; \
+        readers (policy.yaml:26) is processed only in EU; \
+        import where it may be processed (DE, IE), and say where that is with --location"
+
+        """)
+    let again = try await workspace.domicile("import people.csv \(Self.all) --location IE")
+    #expect(again.exitCode == 0, "\(again)")
   }
 
   // MARK: Formats

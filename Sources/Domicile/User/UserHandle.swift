@@ -245,7 +245,8 @@ public struct UserHandle: Sendable {
       .processingRefused,
       "The policy in force does not allow this process to read or write this data; nothing was read or"
         + " written. Call from where it may be processed"
-        + (router.options.location == nil ? ", or say where this process runs." : ".")
+        + (router.options.location == nil
+          ? ", or say where this process runs (“--location”)." : ".")
         + (verdict.map { " \($0.statement)" } ?? ""), region: route.region, verdict: verdict)
   }
 

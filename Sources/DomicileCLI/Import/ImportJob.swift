@@ -194,6 +194,13 @@ extension RouterError {
     }
     let cited = verdict.conflict.isEmpty ? verdict.rules : verdict.conflict
     let rules = cited.map { "\($0.name) (\($0.file):\($0.line)) \($0.demand)" }
-    return ([verdict.summary] + rules).joined(separator: "; ")
+    var parts = [verdict.summary] + rules
+    if verdict.isProcessing, !verdict.legalCountries.isEmpty {
+      let countries = verdict.legalCountries.prefix(12).joined(separator: ", ")
+      parts.append(
+        "import where it may be processed (\(countries)\(verdict.legalCountries.count > 12 ? ", …" : "")),"
+          + " and say where that is with --location")
+    }
+    return parts.joined(separator: "; ")
   }
 }
