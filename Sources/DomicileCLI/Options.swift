@@ -27,7 +27,14 @@ struct DeploymentOptions: ParsableArguments {
   var location: String?
 
   func validate() throws {
-    if data.isEmpty { throw ValidationError("--data names no folder.") }
+    if data.isEmpty {
+      throw ValidationError("--data is empty. Name a folder, or leave it out for ./domicile-data.")
+    }
+    if keyFile?.isEmpty == true {
+      throw ValidationError(
+        "--key-file is empty. Name a file, or leave it out for the data folder's name with “.key” behind it."
+      )
+    }
   }
 
   var routerOptions: RouterOptions {
@@ -85,7 +92,9 @@ struct RegionsOptions: ParsableArguments {
   var regions = "./regions"
 
   func validate() throws {
-    if regions.isEmpty { throw ValidationError("--regions names no folder.") }
+    if regions.isEmpty {
+      throw ValidationError("--regions is empty. Name a folder, or leave it out for ./regions.")
+    }
   }
 
   func policy(json: Bool = false, on day: DayOptions? = nil) throws -> ResidencyPolicy {
@@ -124,6 +133,7 @@ struct RegionsOptions: ParsableArguments {
     folder: String, json: Bool, invalid: String = "invalidPolicy",
     _ body: () throws(PolicyError) -> Value
   ) throws -> Value {
+    if folder.isEmpty { throw ValidationError("The name of a regions folder is empty.") }
     do throws(PolicyError) {
       return try body()
     } catch {

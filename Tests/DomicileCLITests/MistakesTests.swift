@@ -160,6 +160,51 @@ struct Mistake: CustomTestStringConvertible, Sendable {
         64))
   }
 
+  @Test(arguments: [
+    "init", "policy apply", "admit rik --residence DE", "where ada", "put ada inbox k v",
+    "import people.csv --user id", "erase ada", "hold list ada", "sweep", "placements", "shards",
+    "doctor",
+  ])
+  func `an empty data folder is refused, as an unset variable of a script makes it`(line: String)
+    async throws
+  {
+    let result = try await Workspace().domicile(
+      line.split(separator: " ").map(String.init) + ["--data", ""])
+    #expect(
+      result.error.hasPrefix(
+        "Error: --data is empty. Name a folder, or leave it out for ./domicile-data.\nUsage: "),
+      "\(result)")
+    #expect(result.exitCode == 64)
+  }
+
+  @Test(arguments: [
+    "init", "policy check", "policy test", "policy coverage", "policy print", "policy apply",
+  ])
+  func `an empty regions folder is refused, too`(line: String) async throws {
+    let result = try await Workspace().domicile(
+      line.split(separator: " ").map(String.init) + ["--regions", ""])
+    #expect(
+      result.error.hasPrefix(
+        "Error: --regions is empty. Name a folder, or leave it out for ./regions.\nUsage: "),
+      "\(result)")
+    #expect(result.exitCode == 64)
+  }
+
+  @Test(arguments: [
+    (
+      ["policy", "explain", "--residence", "DE", "--regions", ""],
+      "The name of a regions folder is empty."
+    ),
+    (["policy", "diff", "", "regions"], "The name of a regions folder is empty."),
+    (["where", "ada", "--key-file", ""], "--key-file is empty. Name a file, or leave it out for"),
+  ])
+  func `an empty name is refused wherever a file or folder is named`(
+    arguments: [String], error: String
+  ) async throws {
+    let result = try await Workspace().domicile(arguments)
+    #expect(result.error.hasPrefix("Error: \(error)") && result.exitCode == 64, "\(result)")
+  }
+
   // MARK: Names
 
   private static let names = [
