@@ -168,6 +168,12 @@ extension Mistake {
         policy.yaml:31:12: the key “store” is missing
         """),
     .inPolicy(
+      "an otherwise without anything",
+      "otherwise: {store: anywhere}", becomes: "otherwise:",
+      says: """
+        policy.yaml:31:11: this must be a mapping of “key: value” lines; write {} for an empty one
+        """),
+    .inPolicy(
       "UK for GB",
       "store: RU", becomes: "store: UK",
       says: """

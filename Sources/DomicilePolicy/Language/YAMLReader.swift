@@ -188,7 +188,7 @@ struct YAMLReader {
 
   /// The values of a mapping by key, of which only those of the language may occur.
   func fields(_ mapping: LanguageMapping) -> Fields? {
-    if node.scalar != nil, let form = mapping.shortForm {
+    if let word = node.scalar?.string, !word.isEmpty, let form = mapping.shortForm {
       problem("“\(quietText)” is no mapping; write \(form(quietText))")
       return nil
     }
