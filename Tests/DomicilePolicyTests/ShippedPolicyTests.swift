@@ -65,6 +65,27 @@ import Testing
     #expect(narrower.warnings.count == policy.warnings.count)
   }
 
+  /// docs/policy-details.md says so.
+  @Test(arguments: [
+    ("corroborated", []),
+    ("core", ["payments of UG: unserved because of ug-payments"]),
+  ])
+  func `with a narrower list and its name the cases hold, but for one that says why`(
+    name: String, failing: [String]
+  ) throws {
+    let narrower = try ResidencyPolicy(
+      files: RegionFiles(texts: ShippedRegions.texts(excluding: name)))
+    let cases = try String(contentsOfFile: "\(ShippedRegions.folder)/tests.yaml", encoding: .utf8)
+    let renamed = cases.replacing("exclusion-evidence", with: "exclusion-\(name)")
+    let report = try narrower.test(PolicyCases(text: renamed, of: narrower))
+    let said = report.results.flatMap(\.failures).map(\.verdict).map { verdict in
+      let rules = verdict.conflict.map(\.name).joined(separator: ", ")
+      return
+        "\(verdict.dataClass) of \(verdict.residence ?? ""): \(verdict.outcome) because of \(rules)"
+    }
+    #expect(said == failing)
+  }
+
   @Test(arguments: ["exclude ", "Exclude", "excluded", "exclud", "exclde", "exclude\u{200B}"])
   func `a typing mistake in a verdict admits no country`(verdict: String) throws {
     var texts = policy.files.texts
