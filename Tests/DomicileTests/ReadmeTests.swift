@@ -13,8 +13,10 @@ import Testing
   }
 
   /// The first fenced block of a language after a heading.
-  private func block(_ language: String, after heading: String) throws -> String {
-    let readme = try text("README.md")
+  private func block(
+    _ language: String, after heading: String, in file: String = "README.md"
+  ) throws -> String {
+    let readme = try text(file)
     let start = try #require(readme.range(of: heading)).upperBound
     let open = try #require(readme.range(of: "```\(language)\n", range: start..<readme.endIndex))
     let close = try #require(
@@ -54,7 +56,6 @@ import Testing
     try await deployment.withRouter { router in
       let inbox = RecordCollection("inbox")
       try await router.admit(UserID("ada"), residence: "DE")
-      // As in Sources/Domicile/Documentation.docc/GettingStarted.md.
       try await router.admit(UserID("ben"), residence: "IE")
       try await router.createGroup(
         GroupID("family"), members: [UserID("ada")], dataClasses: ["messages"])
@@ -65,7 +66,14 @@ import Testing
       let ada = try await router.group(GroupID("family"), as: UserID("ada"))
       #expect(try await ada.get("2026/0001", in: inbox)?.text == "Hello, all")
     }
-    let guide = try text("Sources/Domicile/Documentation.docc/GettingStarted.md")
-    #expect(guide.contains("createGroup(GroupID(\"family\"), members: [UserID(\"ada\")]"))
+  }
+
+  @Test func `each statement of the guide's group is one of the test above`() throws {
+    func statements(_ text: String) -> String { text.filter { !$0.isWhitespace } }
+    let test = statements(try String(contentsOfFile: #filePath, encoding: .utf8))
+    let guide = try block(
+      "swift", after: "## Groups",
+      in: "Sources/Domicile/Documentation.docc/GettingStarted.md")
+    for line in guide.split(separator: "\n") { #expect(test.contains(statements(String(line)))) }
   }
 }
