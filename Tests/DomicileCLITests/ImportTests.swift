@@ -35,13 +35,39 @@ import Testing
     #expect(
       try workspace.read("rejects/people.refused.csv") == """
         line,code,reason
-        2,processingRefused,"refused: messages of a resident of DE may not be read and written by a process in US; \
+        2,processingRefused,"messages of a resident of DE may not be read and written by a process in US; \
         readers (policy.yaml:26) is processed only in EU; \
         import where it may be processed (DE, IE), and say where that is with --location"
 
         """)
     let again = try await workspace.domicile("import people.csv \(Self.all) --location IE")
     #expect(again.exitCode == 0, "\(again)")
+  }
+
+  @Test func `a record that is held, and a user who is being erased, do not stop the import`()
+    async throws
+  {
+    let workspace = try await Workspace.deployed()
+    try workspace.write("id,country,key,note\n1,DE,k,old\n2,IN,k,old\n", to: "people.csv")
+    #expect(try await workspace.domicile("import people.csv \(Self.all)").exitCode == 0)
+    for (line, exitCode) in [
+      ("hold add 1 case --reason Court", 0), ("hold add 2 case --reason Court", 0),
+      ("erase 2 --yes", 8),
+    ] {
+      #expect(try await workspace.domicile("\(line) --data data").exitCode == Int32(exitCode))
+    }
+    try workspace.write(
+      "id,country,key,note\n1,DE,k,new\n2,IN,k,new\n3,DE,k,new\n", to: "people.csv")
+    let result = try await workspace.domicile("import people.csv \(Self.all)")
+    #expect(result.exitCode == 3 && result.error.isEmpty, "\(result)")
+    let refused = try workspace.read("rejects/people.refused.csv")
+    #expect(
+      refused.split(separator: "\n").map {
+        $0.split(separator: ",").prefix(2).joined(separator: ",")
+      }
+        == ["line,code", "2,held", "3,erasing"], "\(refused)")
+    #expect(try await value(workspace, "1", "k").contains("old"))
+    #expect(try await value(workspace, "3", "k").contains("new"))
   }
 
   // MARK: Formats
@@ -188,7 +214,7 @@ import Testing
     #expect(
       try workspace.read("rejects/people.refused.csv") == """
         line,code,reason
-        9,unplaceable,"unplaceable: messages of a resident of KP may live in no country; kp-at-home (policy.yaml:22) stores only in KP; press-freedom (policy.yaml:3) excludes 1 country"
+        9,unplaceable,"messages of a resident of KP may live in no country; kp-at-home (policy.yaml:22) stores only in KP; press-freedom (policy.yaml:3) excludes 1 country"
 
         """)
     for id in ["4"] { #expect(try await !value(workspace, id, "k1").isEmpty) }

@@ -131,7 +131,8 @@ struct ImportCommand: AsyncParsableCommand {
         }
       } catch let error as RouterError {
         Terminal.error(
-          "Stopped after \(job.totals.lines) lines. Repeat the import: nothing is doubled.")
+          "Stopped after \(job.totals.lines) lines. Mend what follows and repeat the import: nothing is doubled."
+        )
         throw error
       }
       try finish(job)

@@ -157,7 +157,9 @@ struct ImportJob {
   /// Notes a line that cannot be imported; an error that is not the line's ends the import.
   private mutating func reject(_ row: ImportRow, _ error: RouterError) throws {
     switch error.code {
-    case .refused, .unplaceable, .unserved, .barred, .processingRefused, .elsewhere:
+    // Of a user, so repeating the import does not help.
+    case .refused, .unplaceable, .unserved, .barred, .processingRefused, .lifetimeRefused, .held,
+      .erasing, .elsewhere:
       totals.refused += 1
       rejected.append((true, row.line, "\(error.code)", error.oneLine(about: row)))
     case .unknownName, .invalidArgument, .tagsDiffer, .notFound, .alreadyPlaced:
@@ -184,7 +186,7 @@ struct ImportJob {
 }
 
 extension RouterError {
-  /// The reason on one line: for a refusal the verdict and the rules that conflict. Without the words of the row
+  /// The reason on one line: for a refusal the verdict, whose outcome the code says, and the rules that conflict. Without the words of the row
   /// that an error about unknown words repeats: with a wrong column named, they are anything.
   fileprivate func oneLine(about row: ImportRow) -> String {
     guard let verdict else {
@@ -194,7 +196,7 @@ extension RouterError {
     }
     let cited = verdict.conflict.isEmpty ? verdict.rules : verdict.conflict
     let rules = cited.map { "\($0.name) (\($0.file):\($0.line)) \($0.demand)" }
-    var parts = [verdict.summary] + rules
+    var parts = [verdict.claim] + rules
     if verdict.isProcessing, !verdict.legalCountries.isEmpty {
       let countries = verdict.legalCountries.prefix(12).joined(separator: ", ")
       parts.append(

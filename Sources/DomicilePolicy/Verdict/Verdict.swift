@@ -85,9 +85,12 @@ extension Verdict: CustomStringConvertible {
   /// The whole explanation: the summary and the reasons, a line each.
   public var description: String { ([summary] + reasons).joined(separator: "\n") }
 
+  /// The summary without the outcome.
+  package var claim: String { String(summary.dropFirst("\(outcome): ".count)) }
+
   /// The whole explanation as sentences, for an error whose code says the outcome.
   package var statement: String {
-    let words = description.dropFirst("\(outcome): ".count)
+    let words = ([claim] + reasons).joined(separator: "\n")
     return words.prefix(1).uppercased() + words.dropFirst()
   }
 
