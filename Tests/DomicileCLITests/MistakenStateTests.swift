@@ -191,7 +191,7 @@ import Testing
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
       output: """
-        shardUnavailable: The shard \(name): \(missing)
+        shardUnavailable: \(missing)
         1 finding: 2 users, 2 homes, 3 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
@@ -210,8 +210,8 @@ import Testing
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
       output: """
-        shardUnavailable: The shard ashburn-1: The file of the shard ashburn-1 in the region ashburn (US) is the shard mumbai-1 of the region mumbai (IN). Put the right file back.
-        shardUnavailable: The shard mumbai-1: The file of the shard mumbai-1 in the region mumbai (IN) is the shard ashburn-1 of the region ashburn (US). Put the right file back.
+        shardUnavailable: The file of the shard ashburn-1 in the region ashburn (US) is the shard mumbai-1 of the region mumbai (IN). Put the right file back.
+        shardUnavailable: The file of the shard mumbai-1 in the region mumbai (IN) is the shard ashburn-1 of the region ashburn (US). Put the right file back.
         2 findings: 1 users, 0 homes, 2 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
@@ -239,8 +239,8 @@ import Testing
     expect(
       doctor,
       output: """
-        shardUnavailable: The shard dublin-1: The file of the shard dublin-1 belongs to another deployment. Put the right file back.
-        shardUnavailable: The shard dublin-2: The file of the shard dublin-2 belongs to another deployment. Put the right file back.
+        shardUnavailable: The file of the shard dublin-1 belongs to another deployment. Put the right file back.
+        shardUnavailable: The file of the shard dublin-2 belongs to another deployment. Put the right file back.
         2 findings: 0 users, 0 homes, 0 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)

@@ -77,7 +77,11 @@ extension DoctorReport {
     if error.code == .corrupt, !known {
       add(.damagedFile, "The shard \(name): SQLite cannot read it all. Restore it.", shard: name)
     } else if error.code != .corrupt {
-      add(.shardUnavailable, "The shard \(name): \(error.message)", shard: name)
+      // Most of these messages name the shard themselves.
+      let isNamed = error.message.contains("the shard \(name)")
+      add(
+        .shardUnavailable, isNamed ? error.message : "The shard \(name): \(error.message)",
+        shard: name)
     }
   }
 
