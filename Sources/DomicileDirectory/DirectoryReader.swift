@@ -93,7 +93,7 @@ final class DirectoryReader {
   func sharedPlacements(of owner: OwnerKey) throws -> [SharedPlacement] {
     try connection.rows(
       """
-      SELECT g.id, g.alias, g.profile, p.class, s.name, p.serial, p.state, g.owner, m.author
+      SELECT g.id, g.alias, g.profile, p.class, s.name, p.serial, p.state, g.owner, m.author, m.profile <> ''
       FROM user u JOIN member m ON m.user = u.id JOIN user g ON g.id = m.group_id
         JOIN placement p ON p.user = g.id JOIN shard s ON s.id = p.shard
       WHERE u.owner = ? ORDER BY g.alias, p.class
@@ -106,7 +106,7 @@ final class DirectoryReader {
         return .success(
           SharedPlacement(
             group: group, alias: OwnerAlias(bytes: row.blob(1)),
-            author: OwnerAlias(bytes: row.blob(8)), profile: profile,
+            author: OwnerAlias(bytes: row.blob(8)), isMember: row.integer(9) != 0, profile: profile,
             placement: Placement(
               dataClass: row.text(3), shard: row.text(4), serial: row.integer(5), state: state)))
       }

@@ -156,8 +156,10 @@ package protocol DirectoryStore: Sendable {
   // Legal holds.
 
   /// Notes a legal hold on classes of a user's data, or changes the one of that name; nil if there is no such user.
+  ///
+  /// - Throws: ``StorageError`` with `invalidArgument` if one of that name would end earlier than it did, unless `shortens`.
   func addHold(
-    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+    _ hold: LegalHold, on owner: OwnerKey, shortens: Bool, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> NotedHold?
 
   /// Notes that a hold has ended, so that no erasure tells a shard of it any more; whether there is one of that name.

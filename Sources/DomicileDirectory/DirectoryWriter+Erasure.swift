@@ -166,20 +166,32 @@ extension DirectoryWriter {
     return nil
   }
 
-  /// The hold as it was where it had not ended, and would have at another time.
-  func add(_ hold: LegalHold, on owner: OwnerKey) throws -> [LegalHold] {
+  /// The hold as it was where it had not ended, and would have at another time; whether an erasure of all of it is under way,
+  /// which has not read of the hold.
+  ///
+  /// - Throws: ``StorageError`` with `invalidArgument` if it would end earlier than before and may not.
+  func add(_ hold: LegalHold, on owner: OwnerKey, shortens: Bool) throws -> (
+    replaced: [LegalHold], mayBeMissed: Bool
+  ) {
     guard
       let user = try connection.integer("SELECT id FROM user WHERE owner = ?", .blob(owner.bytes))
-    else { return [] }
+    else { return ([], false) }
     var replaced: [LegalHold] = []
     let until = hold.until.map { SQLValue.integer($0.milliseconds) } ?? .null
     for dataClass in hold.dataClasses {
-      replaced += try connection.rows(
+      let before = try connection.rows(
         """
         SELECT \(LegalHold.columns) FROM hold h
         WHERE user = ? AND class = ? AND name = ? AND until IS NOT ? AND (until IS NULL OR until > ?)
         """, .integer(user), .text(dataClass), .text(hold.name), until,
         .integer(hold.placed.milliseconds), as: LegalHold.init)
+      if !shortens, let later = before.first(where: { $0.outlasts(hold) }) {
+        throw StorageError(
+          .invalidArgument,
+          "The legal hold “\(hold.name)” on \(dataClass) lasts until \(later.endText); the new end is earlier."
+            + " Nothing was changed. If it is meant to end earlier, say so (“--shortens”).")
+      }
+      replaced += before
       try connection.run(
         """
         INSERT INTO hold (user, class, name, reason, placed, until) VALUES (?, ?, ?, ?, ?, ?)
@@ -188,7 +200,10 @@ extension DirectoryWriter {
         .integer(hold.placed.milliseconds), until)
     }
     try wakeErasure(of: owner)
-    return LegalHold.joined(replaced)
+    let leased = try connection.integer(
+      "SELECT 1 FROM user WHERE id = ? AND erasing IS NOT NULL AND erasure_lease > ?",
+      .integer(user), .integer(hold.placed.milliseconds))
+    return (LegalHold.joined(replaced), leased != nil)
   }
 
   /// Has an erasure looked at again that a hold may have stopped, and may not any more.
@@ -197,6 +212,12 @@ extension DirectoryWriter {
       """
       UPDATE user SET erasure_due = 0 WHERE owner = ? AND (erasing IS NOT NULL OR EXISTS (
         SELECT 1 FROM placement WHERE placement.user = user.id AND state = 'erasing'))
+      """, .blob(owner.bytes))
+    // What a group's hold keeps is also what its members wrote who are being erased.
+    try connection.run(
+      """
+      UPDATE user SET erasure_due = 0 WHERE erasing IS NOT NULL AND id IN (
+        SELECT m.user FROM user g JOIN member m ON m.group_id = g.id WHERE g.owner = ?)
       """, .blob(owner.bytes))
   }
 

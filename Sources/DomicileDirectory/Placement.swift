@@ -173,6 +173,8 @@ package struct SharedPlacement: Sendable {
   package let alias: OwnerAlias
   /// Under which the user's records there stand.
   package let author: OwnerAlias
+  /// Whether the user is a member now.
+  package let isMember: Bool
   package let profile: HomeProfile
   package let placement: Placement
 }
@@ -230,6 +232,16 @@ public struct LegalHold: Sendable, Codable, Hashable {
     self.until = until
   }
 
+  /// The moment, or that there is none; after “until”.
+  package static func endText(_ until: Date?) -> String {
+    until?.ISO8601Format() ?? "it is released"
+  }
+  package var endText: String { Self.endText(until) }
+
+  func outlasts(_ other: LegalHold) -> Bool {
+    other.until.map { end in until.map { $0 > end } ?? true } ?? false
+  }
+
   /// Holds that differ by nothing but the class as one each, in the order of name and classes: the same name may end at
   /// different times on different classes.
   static func joined(_ holds: [LegalHold]) -> [LegalHold] {
@@ -253,4 +265,6 @@ package struct NotedHold: Sendable {
   package let entry: UserEntry
   /// As it was on those classes where it would have ended at another time.
   package let replaced: [LegalHold]
+  /// Whether an erasure of all of it is under way, which has not read of the hold.
+  package let mayBeMissed: Bool
 }

@@ -393,12 +393,14 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func addHold(
-    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+    _ hold: LegalHold, on owner: OwnerKey, shortens: Bool, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> NotedHold? {
-    let replaced = try await commits.commit(by: deadline) { writer in
-      try writer.add(hold, on: owner)
+    let noted = try await commits.commit(by: deadline) { writer in
+      try writer.add(hold, on: owner, shortens: shortens)
     }
-    return try user(owner).map { NotedHold(entry: $0, replaced: replaced) }
+    return try user(owner).map {
+      NotedHold(entry: $0, replaced: noted.replaced, mayBeMissed: noted.mayBeMissed)
+    }
   }
 
   package func endHold(

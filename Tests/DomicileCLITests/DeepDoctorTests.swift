@@ -13,7 +13,7 @@ import Testing
     _ = try await workspace.domicile("erase ida --yes --data data")
     expect(
       try await workspace.domicile("doctor --deep --data data").maskingSQLite,
-      output: "sound: 0 users, 0 homes, 4 shards; SQLite VERSION\n")
+      output: "sound: 0 users, 0 groups, 0 homes, 4 shards; SQLite VERSION\n")
   }
 
   @Test func `what another program has left is found, and gone once the file is rewritten`()
@@ -40,7 +40,7 @@ import Testing
       found.masking(/\(page [^)]*\)/, as: "(PAGE)"),
       output: """
         remnants: The shard mumbai-1: 1 pages have bytes that nothing refers to (PAGE): something else than Domicile has written mumbai-1.sqlite. Run “domicile sweep”, which rewrites it, then this again.
-        1 finding: 1 users, 2 homes, 4 shards; SQLite VERSION
+        1 finding: 1 user, 0 groups, 2 homes, 4 shards; SQLite VERSION
 
         """, exitCode: 1)
     #expect(try await workspace.domicile("sweep --data data").exitCode == 0)
@@ -55,7 +55,7 @@ import Testing
         try await workspace.domicile("doctor --deep --carry mumbai --data data").maskingSQLite,
         output: """
           purgePending: The shard mumbai-1: somebody reads an older state, so that the WAL, with what was deleted, cannot be cut. Look for programs that have mumbai-1.sqlite open, and try again.
-          1 finding: 1 users, 2 homes, 1 of 4 shards; SQLite VERSION
+          1 finding: 1 user, 0 groups, 2 homes, 1 of 4 shards; SQLite VERSION
 
           """, exitCode: 1)
     }

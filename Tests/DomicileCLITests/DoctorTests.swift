@@ -25,7 +25,7 @@ import Testing
       .masking(/[0-9a-f]{32}/, as: "ALIAS")
     let count = findings.count == 1 ? "1 finding" : "\(findings.count) findings"
     let end =
-      "\(findings.isEmpty ? "sound" : count): 1 users, \(homes) homes, 4 shards; SQLite VERSION"
+      "\(findings.isEmpty ? "sound" : count): 1 user, 0 groups, \(homes == 1 ? "1 home" : "\(homes) homes"), 4 shards; SQLite VERSION"
     expect(
       result, output: (findings + [end]).map { "\($0)\n" }.joined(),
       exitCode: findings.isEmpty ? 0 : 1, sourceLocation: sourceLocation)
@@ -211,7 +211,7 @@ import Testing
         \(finding("2 homes (messages) of the shard mumbai-1 are", "residents of US", "“domicile where” for your users of these tags"))
         \(finding("1 home (messages) of the shard mumbai-1 is", "groups with residents of US with scc-signed", "“domicile group where” for your groups"))
         \(finding("1 home (messages) of the shard mumbai-1 is", "a resident of US with scc-signed", "“domicile where” for your users of these tags"))
-        3 findings: 4 users, 7 homes, 4 shards; SQLite VERSION
+        3 findings: 3 users, 1 group, 7 homes, 4 shards; SQLite VERSION
 
         """, exitCode: 1)
     let json = try await workspace.json("doctor --json --data data", exitCode: 1)
@@ -235,7 +235,8 @@ import Testing
     #expect(try await workspace.domicile("policy apply --data data").exitCode == 0)
     let result = try await workspace.domicile("doctor --data data").maskingSQLite
     #expect(result.output.hasPrefix("barredDirectory: The directory lies in dublin, "), "\(result)")
-    #expect(result.output.hasSuffix("\n1 finding: 1 users, 2 homes, 4 shards; SQLite VERSION\n"))
+    #expect(
+      result.output.hasSuffix("\n1 finding: 1 user, 0 groups, 2 homes, 4 shards; SQLite VERSION\n"))
     #expect(result.exitCode == 1 && result.error.isEmpty)
     // Nobody else is admitted, and it is said why.
     expect(

@@ -32,7 +32,7 @@ import Testing
         """, exitCode: 4)
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
-      output: "sound: 0 users, 0 homes, 4 shards; SQLite VERSION\n")
+      output: "sound: 0 users, 0 groups, 0 homes, 4 shards; SQLite VERSION\n")
     #expect(
       try await workspace.domicile("admit ida --residence US --data data").output
         == "admitted\n  messages in ashburn\n  payments in ashburn\n")

@@ -14,7 +14,7 @@ extension Mistake {
     " [--class <name> ...] [--collection <name>] [--prefix <text>] [--deadline <time>] [--yes]")
   fileprivate static let holdAdd = synopsis(
     "hold add", "<user> <name> ",
-    " [--class <name> ...] [--group] --reason <text> [--until <yyyy-mm-dd>]")
+    " [--class <name> ...] [--group] --reason <text> [--until <yyyy-mm-dd>] [--shortens]")
   fileprivate static let release = synopsis("hold release", "<user> <name> ", " [--group]")
   fileprivate static let holdList = synopsis("hold list", "<user> ", " [--group]")
   fileprivate static let lifetime = synopsis(
@@ -43,7 +43,7 @@ extension Mistake {
     // Nothing is erased, held or changed by it.
     #expect(
       try await workspace.domicile("doctor --data data").maskingSQLite.output
-        == "sound: 2 users, 3 homes, 4 shards; SQLite VERSION\n")
+        == "sound: 2 users, 0 groups, 3 homes, 4 shards; SQLite VERSION\n")
     #expect(
       try await workspace.sqlite(
         Workspace.mumbai,

@@ -115,6 +115,22 @@ import Testing
     #expect(try await workspace.domicile("doctor --deep --data data").exitCode == 0)
   }
 
+  @Test func `a retag does not name groups that others' tags bar`() async throws {
+    let workspace = try await withUsers()
+    for line in [
+      "group create family --member ben --class messages", "group join family ada --bars-homes",
+    ] {
+      #expect(try await workspace.domicile("\(line) --data data").exitCode == 0)
+    }
+    expect(
+      try await workspace.domicile("retag ben --residence US --data data"), output: "retagged\n")
+    // Nor those that the user has left.
+    #expect(try await workspace.domicile("group leave family ben --data data").exitCode == 0)
+    let output = try await workspace.domicile("retag ben --residence DE --data data").output
+    #expect(output.contains("barred: messages in ashburn"), "\(output)")
+    #expect(!output.contains("of the group"), "\(output)")
+  }
+
   @Test func `a retag names the groups that it bars, and nobody in them`() async throws {
     let workspace = try await withUsers()
     _ = try await workspace.domicile("group create g --member ben --class messages --data data")

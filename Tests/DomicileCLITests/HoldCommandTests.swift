@@ -83,12 +83,29 @@ import Testing
     let workspace = try await withHold()
     let add = "hold add ida case/1 --class messages --reason Court --data data"
     expect(
-      try await workspace.domicile("\(add) --until 2099-12-31"),
+      try await workspace.domicile("\(add) --until 2099-12-31 --shortens"),
       output: "held: messages, until 2100-01-01T00:00:00Z; before, until it is released\n")
     expect(
       try await workspace.domicile(add),
       output: "held: messages, until it is released; before, until 2100-01-01T00:00:00Z\n")
     expect(try await workspace.domicile(add), output: "held: messages, until it is released\n")
+  }
+
+  @Test(arguments: [
+    ("", "it is released"), ("--until 2099-06-30", "2099-07-01T00:00:00Z"),
+  ])
+  func `a hold is not shortened unless that is asked for`(first: String, end: String) async throws {
+    let workspace = try await withHold(first)
+    let shorter = "hold add ida case/1 --class messages --reason R --until 2099-01-01 --data data"
+    expect(
+      try await workspace.domicile(shorter),
+      error:
+        "invalidArgument: The legal hold “case/1” on messages lasts until \(end); the new end is earlier. Nothing was changed. If it is meant to end earlier, say so (“--shortens”).\n",
+      exitCode: 65)
+    let list = try await workspace.domicile("hold list ida --data data").output
+    #expect(list.contains("  \(end)  "), "\(list)")
+    #expect(!list.contains(" R\n"), "\(list)")
+    #expect(try await workspace.domicile("\(shorter) --shortens").exitCode == 0)
   }
 
   @Test
@@ -111,7 +128,7 @@ import Testing
         case/1  payments  TIME  it is released        Court
 
         """)
-    let json = try await workspace.json("\(add) --until 2099-12-30 --json")
+    let json = try await workspace.json("\(add) --until 2099-12-30 --shortens --json")
     let replaced = try #require((json as? [String: Any])?["replaced"] as? [[String: Any]])
     #expect(replaced.map { $0["dataClasses"] as? [String] } == [["messages"], ["payments"]])
     #expect(replaced.map { $0["until"] as? String } == ["2100-01-01T00:00:00Z", nil])
@@ -120,7 +137,7 @@ import Testing
       output:
         "held: messages, payments, until it is released; before, messages until 2099-12-31T00:00:00Z; before, payments until 2099-12-31T00:00:00Z\n"
     )
-    _ = try await workspace.domicile("\(add) --class messages --until 2099-12-31")
+    _ = try await workspace.domicile("\(add) --class messages --until 2099-12-31 --shortens")
     expect(
       try await workspace.domicile("hold release ida case/1 --data data"),
       output: "released: messages, payments\n")

@@ -46,7 +46,7 @@ import Testing
 
     expect(
       try await killed.domicile("doctor --data data").maskingSQLite,
-      output: "sound: 6000 users, 12000 homes, 4 shards; SQLite VERSION\n")
+      output: "sound: 6000 users, 0 groups, 12000 homes, 4 shards; SQLite VERSION\n")
     let expected = try await state(of: undisturbed)
     #expect(try await state(of: killed) == expected)
     #expect(expected.records.values.joined().count == Self.lines)

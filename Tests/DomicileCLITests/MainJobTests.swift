@@ -33,7 +33,7 @@ import Testing
 
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
-      output: "sound: 960 users, 3840 homes, 16 shards; SQLite VERSION\n")
+      output: "sound: 960 users, 0 groups, 3840 homes, 16 shards; SQLite VERSION\n")
 
     // A repeat changes nothing, and says the same of the refused.
     let refused = try workspace.read("rejects/laureates.refused.csv")

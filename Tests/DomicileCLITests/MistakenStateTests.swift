@@ -192,7 +192,7 @@ import Testing
       try await workspace.domicile("doctor --data data").maskingSQLite,
       output: """
         shardUnavailable: \(missing)
-        1 finding: 2 users, 2 homes, 3 of 4 shards; SQLite VERSION
+        1 finding: 2 users, 0 groups, 2 homes, 3 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
     #expect(try !workspace.exists("data/dublin/\(name).sqlite"))
@@ -212,7 +212,7 @@ import Testing
       output: """
         shardUnavailable: The file of the shard ashburn-1 in the region ashburn (US) is the shard mumbai-1 of the region mumbai (IN). Put the right file back.
         shardUnavailable: The file of the shard mumbai-1 in the region mumbai (IN) is the shard ashburn-1 of the region ashburn (US). Put the right file back.
-        2 findings: 1 users, 0 homes, 2 of 4 shards; SQLite VERSION
+        2 findings: 1 user, 0 groups, 0 homes, 2 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
   }
@@ -241,7 +241,7 @@ import Testing
       output: """
         shardUnavailable: The file of the shard dublin-1 belongs to another deployment. Put the right file back.
         shardUnavailable: The file of the shard dublin-2 belongs to another deployment. Put the right file back.
-        2 findings: 0 users, 0 homes, 0 of 4 shards; SQLite VERSION
+        2 findings: 0 users, 0 groups, 0 homes, 0 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
   }

@@ -60,7 +60,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     // Whatever it was, nothing is broken by it.
     #expect(
       try await workspace.domicile("doctor --data data").maskingSQLite.output
-        == "sound: 1 users, 2 homes, 4 shards; SQLite VERSION\n")
+        == "sound: 1 user, 0 groups, 2 homes, 4 shards; SQLite VERSION\n")
   }
 
   // MARK: Usage
@@ -293,6 +293,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
         in-payments (policy.yaml:17) stores only in IN, which rules out US
           because: RBI/2017-18/153
         legal instead: mumbai
+        there is a place in ashburn for messages: to admit the user for these only, name them (“--class”)
       Nothing was written.
 
       """, 3),

@@ -107,7 +107,9 @@ import Testing
     let workspace = try await withAda()
     let sound = try await workspace.json("doctor --json --data data")
     #expect(
-      keys(sound) == ["findingCount", "findings", "homes", "shards", "sqliteVersion", "users"])
+      keys(sound) == [
+        "findingCount", "findings", "groups", "homes", "shards", "sqliteVersion", "users",
+      ])
     try await workspace.sqlite(
       "data/directory.sqlite", "UPDATE shard SET placements = 9 WHERE name = 'mumbai-1'")
     let found = try await workspace.json("doctor --json --data data", exitCode: 1)

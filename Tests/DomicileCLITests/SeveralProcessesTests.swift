@@ -45,7 +45,7 @@ import Testing
     #expect(others.records.map(\.key.text) == (1...4).map { "from-\($0)" })
     expect(
       try await workspace.domicile("doctor --data data").maskingSQLite,
-      output: "sound: 1 users, 2 homes, 4 shards; SQLite VERSION\n")
+      output: "sound: 1 user, 0 groups, 2 homes, 4 shards; SQLite VERSION\n")
     await router.close()
     #expect(try await workspace.domicile("get ada inbox backend/499 --data data").output == "499")
   }

@@ -64,7 +64,7 @@ import Testing
       finding,
       output: """
         clockInDoubt: The clock differs from what the shard mumbai-1 knows of the time, so nothing that expired is deleted. Look at the clock; if it is right, run “domicile sweep --accept-clock”.
-        1 finding: 1 users, 2 homes, 1 of 4 shards; SQLite VERSION
+        1 finding: 1 user, 0 groups, 2 homes, 1 of 4 shards; SQLite VERSION
 
         """, exitCode: 1)
     #expect(

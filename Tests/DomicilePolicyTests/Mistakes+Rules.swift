@@ -158,6 +158,10 @@ extension Mistake {
       "    unless: {attribute: scc-signed}", becomes: "    unless: scc-signed",
       says: "policy.yaml:19:13: “scc-signed” is no mapping; write {attribute: scc-signed}"),
     .inPolicy(
+      "an attribute in a list",
+      "    unless: {attribute: scc-signed}", becomes: "    unless: [scc-signed]",
+      says: "policy.yaml:19:13: “scc-signed” is no mapping; write {attribute: scc-signed}"),
+    .inPolicy(
       "a word for anywhere that is none",
       "otherwise: {store: anywhere}", becomes: "otherwise: {store: everywhere}",
       says: "policy.yaml:31:20: unknown country or group “everywhere”; did you mean “anywhere”?"),

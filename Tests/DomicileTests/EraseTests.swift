@@ -233,7 +233,8 @@ import Testing
       let hold = LegalHold(
         name: "case-1", dataClasses: ["messages"], reason: "A court order.",
         placed: deployment.clock.now, until: nil)
-      _ = try await router.directory.addHold(hold, on: owner, by: .now + .seconds(10))
+      _ = try await router.directory.addHold(
+        hold, on: owner, shortens: false, by: .now + .seconds(10))
       let receipt = try await router.erase(UserID("ada"))
       #expect(receipt.held.map(\.rule) == ["the legal hold “case-1”"])
       #expect(receipt.records == 0)

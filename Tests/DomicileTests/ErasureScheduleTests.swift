@@ -45,7 +45,8 @@ import Testing
       _ = try await router.hold(user, name: "c", reason: "x")
       #expect(try await router.erase(user).held.map(\.until) == [nil])
       _ = try await router.hold(
-        user, name: "c", reason: "x", until: deployment.clock.now.addingTimeInterval(3_600))
+        user, name: "c", reason: "x", until: deployment.clock.now.addingTimeInterval(3_600),
+        shortens: true)
       #expect(try await router.doctor().findings == [])
       await pass(.seconds(7_200), router, deployment)
       #expect(await isGone(router))

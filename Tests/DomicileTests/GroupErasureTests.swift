@@ -124,6 +124,54 @@ import Testing
     }
   }
 
+  @Test func `the end of a hold on a group lets the erasures of its members go on`() async throws {
+    try await withGroup { deployment, router in
+      _ = try await router.hold(family, name: "case-2", reason: "A court order.")
+      #expect(try await router.erase(ben).held.map(\.until) == [nil])
+      await router.finishErasures()
+      #expect(try isLeft(deployment))
+      #expect(try await router.release(hold: "case-2", on: family).isDone)
+      await router.finishErasures()
+      #expect(try router.directory.user(router.key.owner(ofUser: "ben")) == nil)
+      #expect(try !isLeft(deployment))
+      #expect(try await router.group(family, as: ada).get("k", in: .inbox) == nil)
+    }
+  }
+
+  @Test func `what an erased user has in groups only can be held for longer`() async throws {
+    try await withGroup { deployment, router in
+      let first = deployment.clock.now.addingTimeInterval(3_600)
+      _ = try await router.hold(ben, name: "case-1", reason: "A court order.", until: first)
+      #expect(try await router.erase(ben).held.map(\.until) == [first])
+      let longer = try await router.hold(ben, name: "case-1", reason: "Prolonged.")
+      #expect(longer.dataClasses == ["messages"])
+      #expect(longer.replaced.map(\.until) == [first])
+      deployment.clock.advance(by: .seconds(7_200))
+      await router.finishErasures()
+      #expect(try isLeft(deployment))
+      _ = try await router.release(hold: "case-1", on: ben)
+      #expect(try !isLeft(deployment))
+    }
+  }
+
+  @Test func `a hold that an erasure under way may not know of is noted, and told as pending`()
+    async throws
+  {
+    try await withGroup { deployment, router in
+      let owner = router.key.owner(ofUser: "ben")
+      _ = try await router.directory.beginErasure(
+        owner, dataClasses: nil, continuing: nil, at: deployment.clock.now, by: .soon)
+      let hold = try await router.hold(ben, name: "case-1", reason: "A court order.")
+      #expect(hold.pending.map(\.shard) == ["ashburn-1", "directory"])
+      #expect(hold.pending.last?.reason.code == .erasing)
+      // Whoever began it is gone; the next run knows of the hold.
+      deployment.clock.advance(by: .seconds(200))
+      await router.finishErasures()
+      #expect(try isLeft(deployment))
+      #expect(try await router.hold(ben, name: "case-1", reason: "A court order.").isDone)
+    }
+  }
+
   @Test func `the tags of an erased user do not stay in a home that was staged for a group`()
     async throws
   {

@@ -181,7 +181,7 @@ import Testing
     }
   }
 
-  @Test func `a hold on a user of whom only groups hold something is refused`()
+  @Test func `a hold on a user of whom only groups hold something keeps that`()
     async throws
   {
     let keeping = RegionFiles.small.replacing(
@@ -194,10 +194,13 @@ import Testing
       try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
       try await router.group(family, as: ben).put("1".utf8, key: "k", in: .inbox)
       #expect(try await router.erase(ben).held.map(\.records) == [1])
-      let refused = await routerCode {
-        _ = try await router.hold(ben, name: "case-1", reason: "A court order.")
-      }
-      #expect(refused == .notFound)
+      #expect(try await router.hold(ben, name: "case-1", reason: "A court order.").isDone)
+      // The law no longer keeps it.
+      deployment.clock.advance(by: .seconds(11 * 86_400))
+      await router.finishErasures()
+      #expect(try await router.locate(ben).groups?.map(\.erasable?.records) == [1])
+      #expect(try await router.release(hold: "case-1", on: ben).isDone)
+      #expect(try router.directory.user(router.key.owner(ofUser: "ben")) == nil)
     }
   }
 

@@ -5,7 +5,7 @@ public import Foundation
 /// What became of a legal hold in the shards.
 public struct HoldResult: Sendable {
   public let dataClasses: [String]
-  /// Shards that do not know of it yet, and why. Repeat the call.
+  /// Shards that do not know of it yet, or `directory` for an erasure under way that may not, and why. Repeat the call.
   public let pending: [(shard: String, reason: RouterError)]
   /// The hold as it was, on those classes where another hold of its name would have ended at another time.
   public internal(set) var replaced: [LegalHold] = []
@@ -25,26 +25,27 @@ extension ResidencyRouter {
   ///   - dataClasses: The classes; nil for all that are placed now.
   ///   - reason: For whoever asks later.
   ///   - until: Nil: until it is released.
+  ///   - shortens: Whether a hold of that name may end earlier than it did; else that is refused.
   ///   - deadline: How long this may take; nil for the router's default.
   /// - Returns: The classes, and the shards that do not know of it yet.
   /// - Throws: ``RouterError`` with ``RouterError/Code/notFound`` or ``RouterError/Code/invalidArgument``.
   public func hold(
     _ user: UserID, name: String, dataClasses: [String]? = nil, reason: String, until: Date? = nil,
-    deadline: Duration? = nil
+    shortens: Bool = false, deadline: Duration? = nil
   ) async throws(RouterError) -> HoldResult {
     try await hold(
       key.owner(ofUser: try user.checked()), name: name, dataClasses: dataClasses, reason: reason,
-      until: until, deadline: deadline)
+      until: until, shortens: shortens, deadline: deadline)
   }
 
-  /// The same for the data of a group; see ``hold(_:name:dataClasses:reason:until:deadline:)-(UserID,_,_,_,_,_)``.
+  /// The same for the data of a group; see ``hold(_:name:dataClasses:reason:until:shortens:deadline:)-(UserID,_,_,_,_,_,_)``.
   public func hold(
     _ group: GroupID, name: String, dataClasses: [String]? = nil, reason: String,
-    until: Date? = nil, deadline: Duration? = nil
+    until: Date? = nil, shortens: Bool = false, deadline: Duration? = nil
   ) async throws(RouterError) -> HoldResult {
     try await hold(
       try groupOwner(group), name: name, dataClasses: dataClasses, reason: reason, until: until,
-      deadline: deadline)
+      shortens: shortens, deadline: deadline)
   }
 
   private func groupOwner(_ group: GroupID) throws(RouterError) -> OwnerKey {
@@ -55,7 +56,7 @@ extension ResidencyRouter {
 
   private func hold(
     _ owner: OwnerKey, name: String, dataClasses: [String]?, reason: String, until: Date?,
-    deadline: Duration?
+    shortens: Bool, deadline: Duration?
   ) async throws(RouterError) -> HoldResult {
     let isName = name.utf8.allSatisfy { byte in
       UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
@@ -74,7 +75,12 @@ extension ResidencyRouter {
       throw RouterError(.invalidArgument, "The end of the hold has passed. Nothing was held.")
     }
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
-    let placed = entry.placements.map(\.dataClass)
+    // Of an erased user there may be something left in groups only.
+    let shared =
+      entry.isErasing
+      ? Set(try routing { try directory.sharedPlacements(of: owner) }.map(\.placement.dataClass))
+      : []
+    let placed = shared.union(entry.placements.map(\.dataClass)).sorted()
     let classes = dataClasses ?? placed
     guard !classes.isEmpty else {
       throw RouterError(
@@ -94,12 +100,25 @@ extension ResidencyRouter {
       name: name, dataClasses: classes.sorted(), reason: reason, placed: options.clock.now,
       until: until)
     let noted = try await routing {
-      try await directory.addHold(hold, on: owner, by: end)
+      try await directory.addHold(hold, on: owner, shortens: shortens, by: end)
     }
     guard let noted else { throw Self.userNotFound }
-    var result = await stamp(noted.entry, classes: classes, by: end) { shard, homes in
+    let stamped = await stamp(noted.entry, classes: classes, by: end) { shard, homes in
       try await shard.hold(homes, name: name, until: until?.milliseconds, by: end)
     }
+    var pending = stamped.pending
+    if noted.mayBeMissed, !shared.isDisjoint(with: classes) {
+      // A group's home does not know of its members' holds: each run of the erasure reads them when it begins.
+      pending.append(
+        (
+          "directory",
+          RouterError(
+            .erasing,
+            "An erasure of this user is under way and may not know of the hold yet, so it may still delete what the user"
+              + " wrote in groups. The hold is noted: repeat the command to see that it is known.")
+        ))
+    }
+    var result = HoldResult(dataClasses: hold.dataClasses, pending: pending)
     result.replaced = noted.replaced
     return result
   }

@@ -55,6 +55,7 @@ public struct DoctorReport: Sendable, Codable {
   /// All findings, those left out included.
   public internal(set) var findingCount = 0
   public internal(set) var users = 0
+  public internal(set) var groups = 0
   public internal(set) var homes = 0
   public internal(set) var shards = 0
   public let sqliteVersion: String
@@ -312,7 +313,7 @@ extension ResidencyRouter {
         report.add(
           .barredDirectory,
           "The directory lies in \(current.policy.topology.directoryRegion), where the policy in force"
-            + " does not allow what it notes about \(barredUsers) users, residents of"
+            + " does not allow what it notes about \(barredUsers) users and groups, residents of"
             + " \(barredResidences.sorted().joined(separator: ", ")). Erase them, retag those whose tags are wrong, or apply a"
             + " policy that allows the class “directory” there; the directory does not move."
         )
@@ -324,7 +325,7 @@ extension ResidencyRouter {
       guard let end = page.last else { return counts }
       last = end.id
       for entry in page {
-        report.users += 1
+        if entry.isGroup { report.groups += 1 } else { report.users += 1 }
         if try !current.permitsInDirectory(entry.profile) {
           barredUsers += 1
           barredResidences.formUnion(entry.profile.members.map { "\($0.residence)" })

@@ -137,12 +137,16 @@ extension ResidencyRouter {
       })
   }
 
-  /// The homes of the groups in which a user is or was.
+  /// The homes of the groups in which a user is that are barred by the user's tags alone.
   func groupPlacements(
-    of owner: OwnerKey, isErasing: Bool
+    of owner: OwnerKey, barredBy profile: HomeProfile
   ) throws(RouterError) -> [GroupPlacement] {
     try routing {
-      try directory.sharedPlacements(of: owner).map { try group($0, isErasing: isErasing) }
+      try directory.sharedPlacements(of: owner).filter { shared in
+        let (shard, _) = try place(of: shared.placement)
+        return shared.isMember && shared.placement.state == .placed
+          && isBarred(profile, shared.placement, in: shard, isGroup: true)
+      }.map { try group($0, isErasing: false) }
     }
   }
 

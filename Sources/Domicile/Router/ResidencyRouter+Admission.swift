@@ -52,7 +52,15 @@ extension ResidencyRouter {
     let admission = Admission(
       user: user, residence: residence, attributes: attributes, dataClasses: dataClasses,
       region: region)
-    return try await admit([admission], deadline: deadline)[0].get()
+    let admitted = await admit([admission], deadline: deadline)[0]
+    guard case .failure(var error) = admitted, dataClasses == nil, error.verdict != nil
+    else { return try admitted.get() }
+    let current = inForce
+    let profile = try routing {
+      HomeProfile([try current.policy.profile(residence: residence, attributes: attributes)])
+    }
+    try offerClasses(for: profile, isGroup: false, in: region, by: current, to: &error)
+    throw error
   }
 
   /// Admits many users in few transactions, each user by itself: one that is refused stops nobody else.

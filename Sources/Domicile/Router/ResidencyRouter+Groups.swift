@@ -41,29 +41,33 @@ extension ResidencyRouter {
     let admitted = await admit([candidate], by: .now + (deadline ?? options.deadline))[0]
     guard case .failure(var error) = admitted, dataClasses == nil, error.verdict != nil
     else { return try admitted.get() }
-    let placeable = try classesWithPlace(forGroupOf: members, in: region, by: current)
-    if !placeable.isEmpty {
-      error.message +=
-        "\n  there is a place for \(placeable.joined(separator: ", ")): to create the group for these only,"
-        + " name them (“--class”)"
+    let profiles = try routing {
+      try members.map {
+        try directory.user(key.owner(ofUser: try $0.checked()))?.profile.members ?? []
+      }
     }
+    try offerClasses(
+      for: HomeProfile(profiles.joined()), isGroup: true, in: region, by: current, to: &error)
     throw error
   }
 
-  private func classesWithPlace(
-    forGroupOf members: [UserID], in region: String?, by current: PolicyInForce
-  ) throws(RouterError) -> [String] {
-    try routing {
-      let profiles = try members.map {
-        try directory.user(key.owner(ofUser: try $0.checked()))?.profile.members ?? []
-      }
-      let profile = HomeProfile(profiles.joined())
-      // Where the members may not be noted in the directory, no class helps.
-      guard try current.permitsInDirectory(profile) else { return [] }
-      return try current.recordClasses.filter {
-        try current.policy.verdict(for: profile, isGroup: true, dataClass: $0, in: region).isAllowed
-      }
+  /// Has the refusal of all classes at once say which of them have a place.
+  func offerClasses(
+    for profile: HomeProfile, isGroup: Bool, in region: String?, by current: PolicyInForce,
+    to error: inout RouterError
+  ) throws(RouterError) {
+    // Where it may not be noted in the directory, no class helps.
+    let placeable = try routing {
+      try current.permitsInDirectory(profile)
+        ? try current.recordClasses.filter {
+          try current.policy.verdict(for: profile, isGroup: isGroup, dataClass: $0, in: region)
+            .isAllowed
+        } : []
     }
+    guard !placeable.isEmpty else { return }
+    error.message +=
+      "\n  there is a place\(region.map { " in \($0)" } ?? "") for \(placeable.joined(separator: ", ")): to \(isGroup ? "create the group" : "admit the user")"
+      + " for these only, name them (“--class”)"
   }
 
   /// A group's data, as one of its members reads and writes it: each record carries its author.

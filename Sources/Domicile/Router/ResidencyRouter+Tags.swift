@@ -18,7 +18,7 @@ public struct TagChange: Sendable {
   public let barred: [BarredHome]
   /// Whether it is about a group that everybody has left, so that nobody can write there.
   public internal(set) var hasNoMembers = false
-  /// Those of the groups in which the user is; nothing is told of their other members.
+  /// Those of the groups in which the user is, barred by the user's own tags: what other members' tags bar would tell of them.
   public let barredGroups: [GroupPlacement]
   /// The shards with homes that are not stamped with the tags yet, of the user or of groups in which the user is, and why.
   /// Any router goes on with it; so does repeating the call.
@@ -76,11 +76,13 @@ extension ResidencyRouter {
       return TagChange(barred: [], barredGroups: [], pending: pending)
     }
     cache(entry)
-    let groups = try groupPlacements(of: owner, isErasing: entry.isErasing)
+    let groups =
+      entry.isGroup || entry.isErasing
+      ? [] : try groupPlacements(of: owner, barredBy: entry.profile)
     return TagChange(
       barred: try barredHomes(entry.profile, of: entry),
       hasNoMembers: entry.profile.members.isEmpty,
-      barredGroups: groups.filter { $0.state == .barred }, pending: pending)
+      barredGroups: groups, pending: pending)
   }
 
   /// Which homes of an entry may not be where they are, if these are the tags.

@@ -13,8 +13,8 @@ struct HoldAddCommand: AsyncParsableCommand {
     commandName: "add",
     abstract: "Keep data of a user from being erased, deleted, replaced or swept.",
     discussion: """
-      A hold of the same name on the same class gets the new reason and end; the output names the earlier end. Exit code 5 if a shard does not \
-      know of it yet: repeat the command.
+      A hold of the same name on the same class gets the new reason and end; the output names the end before. \
+      That it ends earlier must be asked for. Exit code 5 if a shard does not know of it yet: repeat the command.
       """)
 
   @OptionGroup var user: UserArgument
@@ -34,16 +34,20 @@ struct HoldAddCommand: AsyncParsableCommand {
       valueName: "yyyy-mm-dd"))
   var until: Day?
 
+  @Flag(help: "Also if a hold of that name ends earlier by it.")
+  var shortens = false
+
   func run() async throws {
     try await deployment.withRouter { router in
       let result =
         group.isSet
         ? try await router.hold(
           GroupID(user.user), name: name.name, dataClasses: classes.names, reason: reason,
-          until: until?.end)
+          until: until?.end, shortens: shortens)
         : try await router.hold(
-          user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end)
-      let end = until?.end.ISO8601Format() ?? LegalHold.endless
+          user.id, name: name.name, dataClasses: classes.names, reason: reason, until: until?.end,
+          shortens: shortens)
+      let end = LegalHold.endText(until?.end)
       let before = result.replaced.map { hold in
         let classes = hold.dataClasses.joined(separator: ", ")
         return
@@ -116,12 +120,7 @@ struct HoldListCommand: AsyncParsableCommand {
 }
 
 extension LegalHold {
-  fileprivate static let endless = "it is released"
-
   var hasEnded: Bool { until.map { $0 <= Date() } ?? false }
-
-  /// The moment, or that there is none.
-  var endText: String { until?.ISO8601Format() ?? Self.endless }
 }
 
 struct HoldNameArgument: ParsableArguments {
@@ -170,7 +169,8 @@ private func report(
   } else {
     Terminal.print("\(result.isDone ? done : "pending"): \(what)")
     for (shard, reason) in result.pending {
-      Terminal.error("pending: the shard \(shard): \(reason.message)")
+      let place = shard == "directory" ? "the directory" : "the shard \(shard)"
+      Terminal.error("pending: \(place): \(reason.message)")
     }
   }
   if !result.isDone { throw ExitCode.pending }

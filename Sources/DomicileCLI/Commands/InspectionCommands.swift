@@ -154,7 +154,7 @@ struct DoctorCommand: AsyncParsableCommand {
     if report.findingCount > report.findings.count {
       Terminal.print("and \(report.findingCount - report.findings.count) more")
     }
-    let findings = report.findingCount == 1 ? "1 finding" : "\(report.findingCount) findings"
+    let findings = counted(report.findingCount, "finding")
     let state =
       report.findingCount == 0 ? Terminal.styled("sound", .good) : Terminal.styled(findings, .bad)
     // A check of a part must not look like one of all.
@@ -162,7 +162,8 @@ struct DoctorCommand: AsyncParsableCommand {
       report.shards == shardsInAll
       ? "\(shardsInAll) shards" : "\(report.shards) of \(shardsInAll) shards"
     Terminal.print(
-      "\(state): \(report.users) users, \(report.homes) homes, \(shards);"
+      "\(state): \(counted(report.users, "user")), \(counted(report.groups, "group")),"
+        + " \(counted(report.homes, "home")), \(shards);"
         + " SQLite \(report.sqliteVersion)")
   }
 }

@@ -166,9 +166,9 @@ private func some(_ codes: [String]) -> String {
 }
 
 extension PolicyImpact {
-  var barredHomesText: String { barredHomes == 1 ? "1 home" : "\(barredHomes) homes" }
+  var barredHomesText: String { counted(barredHomes, "home") }
   var shortenedRecordsText: String {
-    shortenedRecords == 1 ? "1 record" : "\(shortenedRecords) records"
+    counted(shortenedRecords, "record")
   }
 
   private var directoryEntriesText: String {

@@ -44,7 +44,7 @@ struct PolicyTestCommand: AsyncParsableCommand {
       if more > 0 { Terminal.print("  and \(more) more of this case") }
     }
     let (count, failed) = (report.results.count, report.failedCount)
-    let cases = count == 1 ? "1 case" : "\(count) cases"
+    let cases = counted(count, "case")
     Terminal.print(
       failed == 0
         ? "\(Terminal.styled("passed", .good)): \(cases)"

@@ -35,8 +35,8 @@ extension ErasureReceipt {
       isDone ? Terminal.styled("done", .good) : Terminal.styled("pending", .bad)
     let heldCount = held.reduce(0) { $0 + $1.records }
     Terminal.print(
-      "\(state): \(Self.count(records)) erased, \(bytes) bytes"
-        + (heldCount == 0 ? "" : "; \(Self.count(heldCount)) held"))
+      "\(state): \(counted(records, "record")) erased, \(bytes) bytes"
+        + (heldCount == 0 ? "" : "; \(counted(heldCount, "record")) held"))
     if !erased.isEmpty {
       var table = TextTable(
         "class", "collection", "region", "country", "shard", "records", "bytes")
@@ -56,16 +56,12 @@ extension ErasureReceipt {
       "alias \(alias), policy generation \(policyGeneration)\(serial),"
         + " \(time.ISO8601Format())")
   }
-
-  static func count(_ count: Int) -> String {
-    count == 1 ? "1 record" : "\(count) records"
-  }
 }
 
 extension ErasureReceipt.Held {
   /// How much, where, by what and until when.
   var text: String {
-    "\(ErasureReceipt.count(records)) of \(dataClass) in \(shard) by \(rule),"
+    "\(counted(records, "record")) of \(dataClass) in \(shard) by \(rule),"
       + " until \(until?.ISO8601Format() ?? "that is released")"
   }
 }

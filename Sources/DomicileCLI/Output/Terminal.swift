@@ -93,6 +93,9 @@ struct TextTable {
   }
 }
 
+/// `1 home`, `2 homes`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
 /// Prints a value as JSON with sorted keys, which docs/cli.md describes.
 func printJSON(_ value: some Encodable) throws {
   let encoder = JSONEncoder()

@@ -78,7 +78,7 @@ extension UserLocation {
       if going == nil {
         Terminal.print("pending: \(place): what is left is not known, for the shard cannot be read")
       } else if let going, going > 0 {
-        Terminal.print("pending: \(place): \(ErasureReceipt.count(going)) to be erased")
+        Terminal.print("pending: \(place): \(counted(going, "record")) to be erased")
       }
     }
     Terminal.print(

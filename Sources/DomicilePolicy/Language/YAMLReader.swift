@@ -188,8 +188,10 @@ struct YAMLReader {
 
   /// The values of a mapping by key, of which only those of the language may occur.
   func fields(_ mapping: LanguageMapping) -> Fields? {
-    if let word = node.scalar?.string, !word.isEmpty, let form = mapping.shortForm {
-      problem("“\(quietText)” is no mapping; write \(form(quietText))")
+    // A word, or a list of one.
+    let only = node.sequence.flatMap { $0.count == 1 ? reader($0[0]) : nil } ?? self
+    if let word = only.node.scalar?.string, !word.isEmpty, let form = mapping.shortForm {
+      problem("“\(only.quietText)” is no mapping; write \(form(only.quietText))")
       return nil
     }
     guard let entries = entries() else { return nil }
