@@ -109,6 +109,10 @@ public struct RouterError: Error, Sendable {
     public static let inUse = Code("inUse")
     /// The hash key is missing, readable by others, or not the deployment's.
     public static let wrongKey = Code("wrongKey")
+    /// The ledger key is missing, readable by others, or not the one that the ledger names. Nothing was signed.
+    public static let wrongLedgerKey = Code("wrongLedgerKey")
+    /// The ledger does not begin with what was signed last. Nothing was signed.
+    public static let ledgerForked = Code("ledgerForked")
     /// A file that cannot be used: missing, without rights, or on a disk that fails.
     public static let unavailable = Code("unavailable")
     /// A file that is not the one that should be there.
@@ -150,6 +154,8 @@ extension RouterError {
       case .unavailable: .unavailable
       case .foreignFile: .foreignFile
       case .wrongKey: .wrongKey
+      case .wrongLedgerKey: .wrongLedgerKey
+      case .ledgerForked: .ledgerForked
       case .corrupt: .corrupt
       }
     self.init(code, error.message, region: region, cause: error.cause)

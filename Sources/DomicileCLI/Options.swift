@@ -15,6 +15,17 @@ struct DeploymentOptions: ParsableArguments {
   var keyFile: String?
 
   @Option(
+    help: ArgumentHelp(
+      "The file with the ledger key; by default the data folder's name with “.ledger.key” behind it, or the"
+        + " environment's DOMICILE_LEDGER_KEY.", valueName: "file"))
+  var ledgerKeyFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who acts, for the ledger; by default the system's user.", valueName: "name"))
+  var actor: String?
+
+  @Option(
     name: .customLong("carry"), parsing: .singleValue,
     help: ArgumentHelp(
       "A region that this machine carries; may be repeated. By default all.", valueName: "region"))
@@ -30,6 +41,11 @@ struct DeploymentOptions: ParsableArguments {
     if data.isEmpty {
       throw ValidationError("--data is empty. Name a folder, or leave it out for ./domicile-data.")
     }
+    if ledgerKeyFile?.isEmpty == true {
+      throw ValidationError(
+        "--ledger-key-file is empty. Name a file, or leave it out for the data folder's name with “.ledger.key” behind it."
+      )
+    }
     if keyFile?.isEmpty == true {
       throw ValidationError(
         "--key-file is empty. Name a file, or leave it out for the data folder's name with “.key” behind it."
@@ -42,25 +58,49 @@ struct DeploymentOptions: ParsableArguments {
     options.location = location ?? ProcessInfo.processInfo.environment["DOMICILE_LOCATION"]
     // A command is over before there is anything to sweep; “domicile sweep” does it on purpose.
     options.sweepInterval = nil
-    options.hashKey = keyFile.map(HashKeySource.file(path:))
+    options.hashKey = keyFile.map(KeySource.file(path:))
+    options.ledgerKey = ledgerKeyFile.map(KeySource.file(path:))
+    options.actor = actor
     options.carriedRegions = carried.isEmpty ? nil : Set(carried)
     // What a command has to say it prints.
     options.logger = Logger(label: "domicile") { _ in SwiftLogNoOpLogHandler() }
     return options
   }
 
-  /// Opens the deployment for the time of a command; errors end the command with their exit code.
-  func withRouter(_ body: (ResidencyRouter) async throws -> Void) async throws {
+  /// Opens the deployment for the time of a command; errors end the command with their exit code. What was decided
+  /// is signed, and the checkpoint printed, whatever became of the command.
+  func withRouter(
+    signs: Bool = true, _ body: (ResidencyRouter) async throws -> Void
+  ) async throws {
     try await reporting(about: self) {
       let router = try await ResidencyRouter.open(data: data, options: routerOptions)
       do {
-        try checkCarried(router.policy)
-        try await body(router)
+        let size = try router.ledgerSize()
+        do {
+          try checkCarried(router.policy)
+          try await body(router)
+        } catch {
+          if signs { printCheckpoint(router, since: size) }
+          throw error
+        }
+        if signs { printCheckpoint(router, since: size) }
       } catch {
         await router.close()
         throw error
       }
       await router.close()
+    }
+  }
+
+  /// Prints a checkpoint if the ledger has grown.
+  func printCheckpoint(_ router: ResidencyRouter, since size: Int64) {
+    do throws(RouterError) {
+      guard try router.ledgerSize() > size else { return }
+      // The note ends with a newline.
+      Terminal.error(
+        "checkpoint, to be kept elsewhere:\n\("\(try router.checkpoint())".dropLast())")
+    } catch {
+      Terminal.error("no checkpoint: \(error.code): \(error.message)")
     }
   }
 
@@ -73,6 +113,14 @@ struct DeploymentOptions: ParsableArguments {
   fileprivate func place(of error: RouterError) -> String? {
     switch error.code {
     case .notInitialized, .alreadyInitialized, .inUse: "data folder: \(data)"
+    case .wrongLedgerKey:
+      if let ledgerKeyFile {
+        "ledger key: \(ledgerKeyFile)"
+      } else if ProcessInfo.processInfo.environment["DOMICILE_LEDGER_KEY"] != nil {
+        "ledger key: the environment's DOMICILE_LEDGER_KEY"
+      } else {
+        "ledger key: \(URL(filePath: data).standardizedFileURL.path).ledger.key"
+      }
     case .wrongKey:
       if let keyFile {
         "hash key: \(keyFile)"
@@ -192,6 +240,18 @@ struct RecordOwnerOptions: ParsableArguments {
   func handle(of user: String, _ router: ResidencyRouter) async throws -> UserHandle {
     guard let group else { return try await router.user(UserID(user)) }
     return try await router.group(GroupID(group), as: UserID(user))
+  }
+
+  /// Notes in the ledger that an administrator is about to be shown records.
+  func noteRead(
+    by command: String, of user: String, _ collection: String, _ router: ResidencyRouter
+  ) async throws {
+    let classes = try [router.policy.dataClass(ofCollection: collection)]
+    if let group {
+      try await router.noteRead(of: GroupID(group), dataClasses: classes, command: command)
+    } else {
+      try await router.noteRead(of: UserID(user), dataClasses: classes, command: command)
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import DomicileStorage
 enum DirectorySchema {
   /// "DOMD".
   static let applicationID: Int64 = 0x444F_4D44
-  static let version: Int64 = 3
+  static let version: Int64 = 4
 
   /// Format 1, to which ``secondFormat`` adds.
   private static let firstFormat = """
@@ -110,22 +110,67 @@ enum DirectorySchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// What format 4 adds: the ledger, and whether an admission of a placement was committed. A tombstone has no serial: a shard
+  /// knew it, too, beside the name of whom it was about.
+  private static let fourthFormat = """
+    CREATE TABLE entry (
+      id INTEGER PRIMARY KEY,
+      hash BLOB NOT NULL CHECK (length(hash) = 32),
+      text TEXT
+    ) STRICT;
+    CREATE TABLE subtree (
+      height INTEGER NOT NULL,
+      position INTEGER NOT NULL,
+      hash BLOB NOT NULL CHECK (length(hash) = 32),
+      PRIMARY KEY (height, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE ledger (
+      one INTEGER PRIMARY KEY CHECK (one = 1),
+      size INTEGER NOT NULL,
+      frontier BLOB NOT NULL,
+      minimum INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO ledger VALUES (1, 0, x'', 0);
+    CREATE TABLE signing_key (
+      entry INTEGER PRIMARY KEY,
+      key TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE refused_write (
+      hour INTEGER NOT NULL,
+      cause TEXT NOT NULL,
+      class TEXT NOT NULL,
+      region TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      PRIMARY KEY (hour, cause, class, region)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE untallied (
+      shard INTEGER PRIMARY KEY REFERENCES shard (id),
+      generation INTEGER NOT NULL
+    ) STRICT;
+    ALTER TABLE tombstone DROP COLUMN serial;
+    ALTER TABLE placement ADD COLUMN is_admitted INTEGER NOT NULL DEFAULT 0;
+    UPDATE placement SET is_admitted = 1 WHERE state <> 'admitting';
+    """
+
   /// Makes the tables, in the transaction that is open.
   static func create(in connection: Connection) throws(SQLiteError) {
     try connection.execute(firstFormat)
     try connection.execute(secondFormat)
     try connection.execute(thirdFormat)
+    try connection.execute(fourthFormat)
     try connection.execute("PRAGMA application_id = \(applicationID)")
     try connection.execute("PRAGMA user_version = \(version)")
   }
 
-  /// Brings a directory of an earlier format to this one, in the transaction that is open.
-  static func upgrade(_ connection: Connection) throws {
+  /// Brings a directory of an earlier format to this one, in the transaction that is open; whether it was one.
+  static func upgrade(_ connection: Connection) throws -> Bool {
     guard try connection.integer("PRAGMA application_id") == applicationID,
       let found = try connection.integer("PRAGMA user_version"), (1..<version).contains(found)
-    else { return }
+    else { return false }
     if found < 2 { try connection.execute(secondFormat) }
-    try connection.execute(thirdFormat)
+    if found < 3 { try connection.execute(thirdFormat) }
+    try connection.execute(fourthFormat)
     try connection.execute("PRAGMA user_version = \(version)")
+    return true
   }
 }

@@ -4,7 +4,7 @@ package import Foundation
 
 /// What the layers above ask of the directory, wherever it is: batches are the unit, and no transaction is held
 /// open from one call to the next.
-package protocol DirectoryStore: Sendable {
+package protocol DirectoryStore: LedgerStore {
   /// 16 random bytes that all files of the deployment share.
   var deployment: [UInt8] { get }
   var keyCheck: [UInt8] { get }
@@ -86,10 +86,11 @@ package protocol DirectoryStore: Sendable {
   /// Gives a user other tags, under a new version, and with them the groups in which the user is; notes each of their homes
   /// for ``pendingTags(of:after:limit:)``. Whether there is such a user.
   ///
-  /// - Throws: ``StorageError`` with `erasing`, or `policyChanged` if the law, by which they were checked, is not in force.
+  /// - Throws: ``StorageError`` with `erasing`; `policyChanged` if the law, by which they were checked, is not in force; `outrun`
+  ///   if the user's homes are not those that were judged.
   func changeTags(
     of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
-    by deadline: ContinuousClock.Instant
+    barring barred: BarredPlaces, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool
 
   /// Makes a user a member of a group. Why not: `policyChanged` or `outrun` if the decision was made by what is no longer so.

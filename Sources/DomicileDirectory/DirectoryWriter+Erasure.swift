@@ -9,9 +9,12 @@ extension DirectoryWriter {
   ) throws -> ErasurePlan? {
     guard
       let user = try connection.rows(
-        "SELECT id, alias, erasing FROM user WHERE owner = ?", .blob(owner.bytes),
+        "SELECT id, alias, erasing, is_group FROM user WHERE owner = ?", .blob(owner.bytes),
         as: {
-          (id: $0.integer(0), alias: OwnerAlias(bytes: $0.blob(1)), isErasing: !$0.isNull(2))
+          (
+            id: $0.integer(0), alias: OwnerAlias(bytes: $0.blob(1)), isErasing: !$0.isNull(2),
+            isGroup: $0.integer(3) != 0
+          )
         }
       ).first
     else { return nil }
@@ -30,6 +33,15 @@ extension DirectoryWriter {
       }
       // Nor one of a class that was erased meanwhile, and placed anew.
       if !user.isErasing { homes.removeAll { !$0.isErasing } }
+    }
+    let begun = homes.filter { !$0.isErasing }.map(\.dataClass)
+    if isWholeUser && !user.isErasing || !begun.isEmpty {
+      try append(.erasing) { entry in
+        entry.alias = "\(user.alias)"
+        entry.isGroup = user.isGroup ? true : nil
+        entry.dataClasses = begun
+        entry.isWhole = isWholeUser ? true : nil
+      }
     }
     let token = try nextSerial()
     for home in homes {
@@ -122,7 +134,15 @@ extension DirectoryWriter {
     guard plan.homes.allSatisfy({ serials[$0.dataClass] == plan.token }),
       !plan.isWholeUser || token == plan.token
     else { return outrun }
+    let isGroup =
+      try connection.integer("SELECT is_group FROM user WHERE id = ?", .integer(plan.userID)) == 1
+    var gone: [LedgerEntry.Place] = []
     for home in plan.homes where !held.contains(home.dataClass) {
+      let isAdmitted = try connection.integer(
+        "SELECT is_admitted FROM placement WHERE user = ? AND class = ?", .integer(plan.userID),
+        .text(home.dataClass))
+      // An admission that was not committed was nowhere.
+      if isAdmitted == 1 { gone.append(try place(home.dataClass, inShard: home.shard)) }
       try connection.run(
         "DELETE FROM placement WHERE user = ? AND class = ?", .integer(plan.userID),
         .text(home.dataClass))
@@ -137,10 +157,19 @@ extension DirectoryWriter {
       try forgetPendingTags(of: plan.userID, home.dataClass)
       try count(-1, home.shard)
     }
-    if plan.isWholeUser && held.isEmpty && !isSharedHeld {
+    let isWhole = plan.isWholeUser && held.isEmpty && !isSharedHeld
+    if isWhole || !gone.isEmpty {
+      try append(.erased) { entry in
+        entry.alias = "\(plan.alias)"
+        entry.isGroup = isGroup ? true : nil
+        entry.places = gone.isEmpty ? nil : gone
+        entry.isWhole = isWhole ? true : nil
+      }
+    }
+    if isWhole {
       try connection.run(
-        "INSERT INTO tombstone (alias, serial, erased) VALUES (?, ?, ?)", .blob(plan.alias.bytes),
-        .integer(plan.token), .integer(time.milliseconds))
+        "INSERT INTO tombstone (alias, erased) VALUES (?, ?)", .blob(plan.alias.bytes),
+        .integer(time.milliseconds))
       // What was held in the group has gone with it.
       try connection.run(
         """
@@ -173,9 +202,7 @@ extension DirectoryWriter {
   func add(_ hold: LegalHold, on owner: OwnerKey, shortens: Bool) throws -> (
     replaced: [LegalHold], mayBeMissed: Bool
   ) {
-    guard
-      let user = try connection.integer("SELECT id FROM user WHERE owner = ?", .blob(owner.bytes))
-    else { return ([], false) }
+    guard let (user, alias, isGroup) = try nameInEntries(of: owner) else { return ([], false) }
     var replaced: [LegalHold] = []
     let until = hold.until.map { SQLValue.integer($0.milliseconds) } ?? .null
     for dataClass in hold.dataClasses {
@@ -199,11 +226,31 @@ extension DirectoryWriter {
         """, .integer(user), .text(dataClass), .text(hold.name), .text(hold.reason),
         .integer(hold.placed.milliseconds), until)
     }
+    try append(.hold) { entry in
+      entry.alias = alias
+      entry.isGroup = isGroup
+      entry.dataClasses = hold.dataClasses
+      entry.until = hold.until.map { Int64($0.timeIntervalSince1970) }
+    }
     try wakeErasure(of: owner)
     let leased = try connection.integer(
       "SELECT 1 FROM user WHERE id = ? AND erasing IS NOT NULL AND erasure_lease > ?",
       .integer(user), .integer(hold.placed.milliseconds))
     return (LegalHold.joined(replaced), leased != nil)
+  }
+
+  private func nameInEntries(
+    of owner: OwnerKey
+  ) throws(SQLiteError) -> (id: Int64, alias: String, isGroup: Bool?)? {
+    try connection.rows(
+      "SELECT id, alias, is_group FROM user WHERE owner = ?", .blob(owner.bytes),
+      as: { row in
+        (
+          row.integer(0), OwnerAlias(bytes: row.blob(1)).description,
+          row.integer(2) != 0 ? true : nil
+        )
+      }
+    ).first
   }
 
   /// Has an erasure looked at again that a hold may have stopped, and may not any more.
@@ -231,6 +278,18 @@ extension DirectoryWriter {
 
   /// Notes that a legal hold has ended, before the shards are told; whether there was one of that name.
   func endHold(_ name: String, on owner: OwnerKey, at time: Date) throws -> Bool {
+    if let (user, alias, isGroup) = try nameInEntries(of: owner) {
+      let classes = try connection.rows(
+        "SELECT class FROM hold WHERE name = ? AND user = ? AND (until IS NULL OR until > ?) ORDER BY class",
+        .text(name), .integer(user), .integer(time.milliseconds), as: { $0.text(0) })
+      if !classes.isEmpty {
+        try append(.release) { entry in
+          entry.alias = alias
+          entry.isGroup = isGroup
+          entry.dataClasses = classes
+        }
+      }
+    }
     try connection.run(
       """
       UPDATE hold SET until = min(coalesce(until, ?1), ?1)

@@ -8,17 +8,24 @@ import DomicileStorage
 /// whoever has stamped it says so.
 extension DirectoryWriter {
   func changeTags(
-    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference, barring: BarredPlaces
   ) throws -> Bool {
     guard isInForce(law) else { throw policyChanged }
     guard let user = try subject(owner), !user.isGroup else { return false }
     if user.isErasing { throw erasing(isGroup: false) }
     guard user.profile != "\(profile)" else { return true }
+    guard try isAbout(barring, user.id) else { throw outrun }
+    let barred = try places(barring, of: user.id)
     try setProfile("\(profile)", of: user.id)
     try connection.run(
       "UPDATE member SET profile = ? WHERE user = ? AND profile <> ''", .text("\(profile)"),
       .integer(user.id))
     for group in try groups(of: user.id) { try followMembers(of: group, always: false) }
+    // Nothing is said of the groups: who is alone in one with somebody known would be known by it.
+    try append(.tags) { entry in
+      entry.alias = "\(user.alias)"
+      entry.places = barred
+    }
     return true
   }
 
@@ -26,12 +33,55 @@ extension DirectoryWriter {
     guard isInForce(law) else { return policyChanged }
     guard let group = try subject(joining.group), let user = try subject(joining.member.user),
       group.tags == joining.groupTags, user.tags == joining.userTags,
-      try placedClasses(of: group.id) == joining.dataClasses
+      try placedClasses(of: group.id) == joining.dataClasses,
+      try isAbout(joining.barred, group.id)
     else { return outrun }
     if group.isErasing || user.isErasing { return erasing(isGroup: group.isErasing) }
+    let barred = try places(joining.barred, of: group.id)
+    let isMember = try connection.integer(
+      "SELECT 1 FROM member WHERE group_id = ? AND user = ? AND profile <> ''", .integer(group.id),
+      .integer(user.id))
     try addMember(user, as: joining.member.author, to: group.id)
     try followMembers(of: group.id, always: false)
+    if isMember == nil { try appendMembers(of: group, barred: barred) }
     return nil
+  }
+
+  /// Names the group alone: who joined or left is nobody's to know later.
+  private func appendMembers(of group: Subject, barred: [LedgerEntry.Place]?) throws {
+    try append(.members) { entry in
+      entry.alias = "\(group.alias)"
+      entry.isGroup = true
+      entry.places = barred
+    }
+  }
+
+  /// Whether the homes are those that were judged.
+  private func isAbout(_ barring: BarredPlaces, _ user: Int64) throws(SQLiteError) -> Bool {
+    let homes = try placedHomes(of: user).map { ($0.dataClass, $0.serial) }
+    return barring.judged == Dictionary(uniqueKeysWithValues: homes)
+  }
+
+  private func placedHomes(
+    of user: Int64
+  ) throws(SQLiteError) -> [(dataClass: String, serial: Int64, shard: Int64)] {
+    try connection.rows(
+      "SELECT class, serial, shard FROM placement WHERE user = ? AND state = 'placed' ORDER BY class",
+      .integer(user), as: { ($0.text(0), $0.integer(1), $0.integer(2)) })
+  }
+
+  /// Where the homes are that are barred; nil if none is.
+  private func places(_ barring: BarredPlaces, of user: Int64) throws -> [LedgerEntry.Place]? {
+    let places = try placedHomes(of: user).compactMap { home -> LedgerEntry.Place? in
+      guard let rules = barring.rules[home.dataClass], let shard = shardNames[home.shard] else {
+        return nil
+      }
+      var place = try place(home.dataClass, inShard: shard)
+      place.rules = rules.isEmpty ? nil : rules
+      place.serial = home.serial
+      return place
+    }
+    return places.isEmpty ? nil : places
   }
 
   private func placedClasses(of user: Int64) throws(SQLiteError) -> Set<String> {
@@ -53,6 +103,7 @@ extension DirectoryWriter {
     }
     // With a new version in any case: what the user was about to write there is refused.
     try followMembers(of: group.id, always: true)
+    try appendMembers(of: group, barred: nil)
     return true
   }
 
@@ -155,6 +206,7 @@ extension DirectoryWriter {
 
   private struct Subject {
     let id: Int64
+    let alias: OwnerAlias
     let tags: Int64
     let profile: String
     let isErasing: Bool
@@ -163,11 +215,12 @@ extension DirectoryWriter {
 
   private func subject(_ owner: OwnerKey) throws(SQLiteError) -> Subject? {
     try connection.rows(
-      "SELECT id, tags, profile, erasing IS NOT NULL, is_group FROM user WHERE owner = ?",
+      "SELECT id, tags, profile, erasing IS NOT NULL, is_group, alias FROM user WHERE owner = ?",
       .blob(owner.bytes),
       as: { row in
         Subject(
-          id: row.integer(0), tags: row.integer(1), profile: row.text(2),
+          id: row.integer(0), alias: OwnerAlias(bytes: row.blob(5)), tags: row.integer(1),
+          profile: row.text(2),
           isErasing: row.integer(3) != 0, isGroup: row.integer(4) != 0)
       }
     ).first

@@ -10,11 +10,14 @@ package final class DirectoryWriter: CommitContext {
   /// Of the policy in force, which says its phase.
   private var day = PolicyDay(number: 0)
   /// By name; read once a batch, and changed with the rows.
-  private var shards: [String: Shard] = [:]
+  private(set) var shards: [String: Shard] = [:]
   private(set) var shardNames: [Int64: String] = [:]
 
-  private struct Shard {
+  struct Shard {
     let id: Int64
+    let name: String
+    let region: String
+    let country: String
     var placements: Int64
   }
 
@@ -26,9 +29,18 @@ package final class DirectoryWriter: CommitContext {
   private let placePlacement: Statement
   private let takeSerial: Statement
   private let addPlacement: Statement
+  let insertEntry: Statement
+  /// The number of the next entry of the ledger.
+  var nextEntry: Int64 = 0
+  /// For the entries.
+  let clock: WallClock
+  let actor: String
 
-  init(connection: Connection) throws(SQLiteError) {
+  init(connection: Connection, clock: WallClock, actor: String) throws(SQLiteError) {
     self.connection = connection
+    self.clock = clock
+    self.actor = actor
+    insertEntry = try connection.prepare("INSERT INTO entry (id, hash, text) VALUES (?, ?, ?)")
     selectUser = try connection.prepare(
       "SELECT id, alias, tags, profile, erasing FROM user WHERE owner = ?")
     insertUser = try connection.prepare(
@@ -47,7 +59,7 @@ package final class DirectoryWriter: CommitContext {
       """)
     placePlacement = try connection.prepare(
       """
-      UPDATE placement SET state = 'placed'
+      UPDATE placement SET state = 'placed', is_admitted = 1
       WHERE user = ?1 AND class = ?2 AND shard = ?3 AND serial = ?4 AND state = 'admitting'
         AND (SELECT tags FROM user WHERE id = ?1) = ?5
       """)
@@ -70,6 +82,7 @@ package final class DirectoryWriter: CommitContext {
     inForce = current.first?.0 ?? LawReference(generation: 0, digest: PolicyDigest(bytes: []))
     day = current.first?.1 ?? PolicyDay(number: 0)
     try readShards()
+    try readNextEntry()
   }
 
   package func settle() throws(SQLiteError) { _ = try nextSerial() }
@@ -78,11 +91,15 @@ package final class DirectoryWriter: CommitContext {
     shards = [:]
     shardNames = [:]
     let rows = try connection.rows(
-      "SELECT id, name, placements FROM shard",
-      as: { ($0.integer(0), $0.text(1), $0.integer(2)) })
-    for (id, name, placements) in rows {
-      shards[name] = Shard(id: id, placements: placements)
-      shardNames[id] = name
+      "SELECT id, name, region, country, placements FROM shard",
+      as: { row in
+        Shard(
+          id: row.integer(0), name: row.text(1), region: row.text(2), country: row.text(3),
+          placements: row.integer(4))
+      })
+    for shard in rows {
+      shards[shard.name] = shard
+      shardNames[shard.id] = shard.name
     }
   }
 
@@ -127,6 +144,11 @@ package final class DirectoryWriter: CommitContext {
     try connection.run("UPDATE directory SET generation = ?", .integer(reference.generation))
     inForce = reference
     day = latest
+    try append(.policy)
+    // What it bars is counted when the shards know of it.
+    try connection.run(
+      "INSERT OR REPLACE INTO untallied SELECT id, ? FROM shard WHERE placements > 0",
+      .integer(reference.generation))
     return reference
   }
 
@@ -253,7 +275,7 @@ package final class DirectoryWriter: CommitContext {
       home: HomeReference(
         owner: plan.owner, dataClass: target.dataClass, serial: token, tags: user.tags),
       userID: user.id, alias: user.alias, profile: plan.profile, shard: shard,
-      illegalShard: old == shard ? nil : old)
+      illegalShard: old == shard ? nil : old, isGroup: plan.kind != .user, rules: target.rules)
   }
 
   func retarget(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
@@ -267,7 +289,34 @@ package final class DirectoryWriter: CommitContext {
     return nil
   }
 
-  func commit(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
+  /// Commits those that still hold; of each user's one entry says which.
+  func commit(_ tickets: [AdmissionTicket], law: LawReference) throws -> [StorageError?] {
+    let outcomes = try tickets.map { try commit($0, law: law) }
+    var committed: [AdmissionTicket] = []
+    func note() throws {
+      guard let first = committed.first else { return }
+      let places = try committed.map { ticket in
+        var place = try place(ticket.home.dataClass, inShard: ticket.shard)
+        place.rules = ticket.rules
+        place.serial = ticket.home.serial
+        return place
+      }
+      try append(.admission) { entry in
+        entry.alias = "\(first.alias)"
+        entry.isGroup = first.isGroup ? true : nil
+        entry.places = places
+      }
+      committed = []
+    }
+    for (ticket, outcome) in zip(tickets, outcomes) where outcome == nil {
+      if let last = committed.last, last.userID != ticket.userID { try note() }
+      committed.append(ticket)
+    }
+    try note()
+    return outcomes
+  }
+
+  private func commit(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
     guard law == inForce else { return policyChanged }
     try placePlacement.bind(1, ticket.userID)
     try placePlacement.bind(2, ticket.home.dataClass)
@@ -327,6 +376,20 @@ package final class DirectoryWriter: CommitContext {
   }
 
   func isInForce(_ law: LawReference) -> Bool { law == inForce }
+
+  /// What the entries name as the policy in force.
+  var policyOfEntries: LedgerEntry.Policy? {
+    inForce.generation == 0
+      ? nil
+      : LedgerEntry.Policy(
+        generation: inForce.generation, digest: inForce.digest.description, day: "\(day)")
+  }
+
+  func place(_ dataClass: String, inShard name: String) throws -> LedgerEntry.Place {
+    guard let shard = shards[name] else { throw policyChanged }
+    return LedgerEntry.Place(
+      dataClass: dataClass, region: shard.region, country: shard.country, shard: name)
+  }
 
   var policyChanged: StorageError {
     StorageError(.policyChanged, "The policy in force has changed; nothing was written.")

@@ -71,11 +71,16 @@ package struct AdmissionPlan: Sendable {
     package let shards: [String]
     /// All shards that are legal: a target found half way is kept if it is among them.
     package let legalShards: Set<String>
+    /// The rules that were asked, for the ledger.
+    package let rules: [String]
 
-    package init(dataClass: String, shards: [String], legalShards: Set<String>) {
+    package init(
+      dataClass: String, shards: [String], legalShards: Set<String>, rules: [String] = []
+    ) {
       self.dataClass = dataClass
       self.shards = shards
       self.legalShards = legalShards
+      self.rules = rules
     }
   }
 
@@ -117,6 +122,9 @@ package struct AdmissionTicket: Sendable {
   /// The target found half way, where no longer legal: the home there must be dropped, with the token,
   /// before the target is changed to `shard` by ``DirectoryStore/retarget(_:law:by:)``.
   package let illegalShard: String?
+  package let isGroup: Bool
+  /// As ``AdmissionPlan/Target/rules``.
+  package let rules: [String]
 }
 
 /// A user who becomes a member of a group, with the random name under which the user writes there: another in each group,
@@ -149,6 +157,20 @@ package struct PendingTags: Sendable {
   }
 }
 
+/// The homes that a user's or a group's new tags bar, as they were judged before the change, for the ledger.
+package struct BarredPlaces: Sendable {
+  /// By class, the serials of the homes that were judged.
+  package let judged: [String: Int64]
+  /// By class, the rules that bar a home.
+  package let rules: [String: [String]]
+
+  package init(of entry: UserEntry, barred: [String: [String]]) {
+    let placed = entry.placements.filter { $0.state == .placed }
+    judged = Dictionary(uniqueKeysWithValues: placed.map { ($0.dataClass, $0.serial) })
+    rules = barred
+  }
+}
+
 /// A user to become a member of a group, decided by these versions of their tags and for these classes of the group's data.
 package struct GroupJoining: Sendable {
   package let group: OwnerKey
@@ -157,8 +179,11 @@ package struct GroupJoining: Sendable {
   package let member: GroupMember
   package let userTags: Int64
 
-  package init(group: UserEntry, user: UserEntry, author: OwnerAlias) {
+  package let barred: BarredPlaces
+
+  package init(group: UserEntry, user: UserEntry, author: OwnerAlias, barred: BarredPlaces) {
     self.group = group.owner
+    self.barred = barred
     groupTags = group.tags
     dataClasses = Set(group.placements.map(\.dataClass))
     member = GroupMember(user: user.owner, author: author)

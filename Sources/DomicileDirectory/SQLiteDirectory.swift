@@ -7,14 +7,15 @@ package import Foundation
 package final class SQLiteDirectory: DirectoryStore {
   package let deployment: [UInt8]
   package let keyCheck: [UInt8]
-  private let commits: GroupCommit<DirectoryWriter>
-  private let readers: ReaderPool<DirectoryReader>
+  let commits: GroupCommit<DirectoryWriter>
+  let readers: ReaderPool<DirectoryReader>
 
   private static let place = "the directory"
 
   /// Makes the file of a new deployment with its first policy; one that is complete is left as it is.
   package static func create(
-    path: String, key: HashKey, policy: ResidencyPolicy, at time: Date,
+    path: String, key: HashKey, ledgerKey: LedgerKey, policy: ResidencyPolicy,
+    clock: WallClock = .system, actor: String = "",
     using random: inout some RandomNumberGenerator
   ) throws(StorageError) {
     let deployment = OwnerAlias(using: &random).bytes
@@ -32,9 +33,12 @@ package final class SQLiteDirectory: DirectoryStore {
             INSERT INTO directory (one, deployment, key_check, serial, generation)
             VALUES (1, ?, ?, 0, 0)
             """, .blob(deployment), .blob(key.checkValue))
-          let writer = try DirectoryWriter(connection: connection)
+          let writer = try DirectoryWriter(connection: connection, clock: clock, actor: actor)
           try writer.beginBatch()
-          _ = try writer.apply(policy, at: time)
+          try writer.append(
+            key: "\(ledgerKey.noteKey(origin: LedgerKey.origin(of: deployment)))")
+          _ = try writer.apply(policy, at: clock.now)
+          try writer.endBatch()
         }
         _ = try gate.writeMainFile(connection, isRewritten: { $0 }) {
           try connection.truncateWAL(patience: .milliseconds(10))
@@ -54,7 +58,10 @@ package final class SQLiteDirectory: DirectoryStore {
   /// Opens the directory.
   ///
   /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey`.
-  package init(path: String, key: HashKey, ballast: Ballast? = nil) throws(StorageError) {
+  package init(
+    path: String, key: HashKey, ballast: Ballast? = nil, clock: WallClock = .system,
+    actor: String = ""
+  ) throws(StorageError) {
     try checking(Self.place) { () throws(DatabaseFile.Problem) in try DatabaseFile.check(path) }
     let identity = try storing(in: Self.place) {
       let connection = try Connection(path: path, mode: .writing)
@@ -62,7 +69,14 @@ package final class SQLiteDirectory: DirectoryStore {
         (1..<DirectorySchema.version).contains(found)
       {
         try WriterGate(path: path).pass {
-          try connection.transaction { try DirectorySchema.upgrade(connection) }
+          try connection.transaction {
+            guard try DirectorySchema.upgrade(connection) else { return }
+            // What there was before the ledger stands in it as a sum.
+            let writer = try DirectoryWriter(connection: connection, clock: clock, actor: actor)
+            try writer.beginBatch()
+            try writer.appendTotals()
+            try writer.endBatch()
+          }
         }
       }
       guard try connection.integer("PRAGMA application_id") == DirectorySchema.applicationID,
@@ -90,7 +104,8 @@ package final class SQLiteDirectory: DirectoryStore {
     commits = GroupCommit(path: path, place: Self.place, ballast: ballast) {
       () throws(StorageError) in
       try storing(in: Self.place) {
-        try DirectoryWriter(connection: Connection(path: path, mode: .writing))
+        try DirectoryWriter(
+          connection: Connection(path: path, mode: .writing), clock: clock, actor: actor)
       }
     }
     readers = ReaderPool(
@@ -267,7 +282,7 @@ package final class SQLiteDirectory: DirectoryStore {
     _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?] {
     try await commits.commit(by: deadline) { writer in
-      try tickets.map { try writer.commit($0, law: law) }
+      try writer.commit(tickets, law: law)
     }
   }
 
@@ -275,10 +290,10 @@ package final class SQLiteDirectory: DirectoryStore {
 
   package func changeTags(
     of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
-    by deadline: ContinuousClock.Instant
+    barring barred: BarredPlaces, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool {
     try await commits.commit(by: deadline) { writer in
-      try writer.changeTags(of: owner, to: profile, law: law)
+      try writer.changeTags(of: owner, to: profile, law: law, barring: barred)
     }
   }
 

@@ -48,6 +48,9 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
     case unavailable
     case foreignFile
     case wrongKey
+    case wrongLedgerKey
+    /// The ledger is not a continuation of what was signed.
+    case ledgerForked
     case corrupt
   }
 

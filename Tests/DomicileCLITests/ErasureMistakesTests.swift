@@ -6,20 +6,16 @@ extension Mistake {
   {
     usage(
       "\(command) ",
-      "\(command) \(arguments)[--data <folder>] [--key-file <file>] [--carry <region> ...] [--location <country>] [--json]\(options)"
+      "\(command) \(arguments)[--data <folder>] [--key-file <file>] [--ledger-key-file <file>] [--actor <name>] [--carry <region> ...] [--location <country>] [--json]\(options)"
     )
   }
-  fileprivate static let erase = synopsis(
-    "erase", "<user> ",
-    " [--class <name> ...] [--collection <name>] [--prefix <text>] [--deadline <time>] [--yes]")
-  fileprivate static let holdAdd = synopsis(
-    "hold add", "<user> <name> ",
-    " [--class <name> ...] [--group] --reason <text> [--until <yyyy-mm-dd>] [--shortens]")
+  fileprivate static let erase = usage("erase ", "erase [<options>] <user>")
+  fileprivate static let holdAdd = usage(
+    "hold add ", "hold add [<options>] <user> <name> --reason <text>")
   fileprivate static let release = synopsis("hold release", "<user> <name> ", " [--group]")
   fileprivate static let holdList = synopsis("hold list", "<user> ", " [--group]")
-  fileprivate static let lifetime = synopsis(
-    "lifetime", "<user> <collection> ",
-    " [--after <time>] [--never] [--default] [--prefix <text>]")
+  fileprivate static let lifetime = usage(
+    "lifetime ", "lifetime [<options>] <user> <collection>")
   fileprivate static let sweep = synopsis("sweep", "", " [--accept-clock] [--deadline <time>]")
 
   fileprivate static let nobody =

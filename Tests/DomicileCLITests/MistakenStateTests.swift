@@ -357,6 +357,7 @@ import Testing
       output: """
         Initialized: policy generation 1, digest \(Workspace.smallDigest).
         Escrow the hash key: losing it loses access by user.
+        Keep the ledger key from whoever must not sign, and escrow it.
 
         """,
       error: """

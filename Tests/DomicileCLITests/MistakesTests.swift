@@ -31,7 +31,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
   }
 
   private static let deployment =
-    "[--data <folder>] [--key-file <file>] [--carry <region> ...] [--location <country>]"
+    "[--data <folder>] [--key-file <file>] [--ledger-key-file <file>] [--actor <name>] [--carry <region> ...] [--location <country>]"
 
   static let root = usage("", "<subcommand>")
   static let put = usage("put ", "put [<options>] <user> <collection> <key> <value>")
@@ -44,10 +44,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     "admit ",
     "admit <user> \(deployment) --residence <residence> [--attribute <attribute> ...]"
       + " [--class <name> ...] [--region <region>]")
-  static let importing = usage(
-    "import ",
-    "import <file> \(deployment) --user <column> [--residence <column>] [--attributes <column>]"
-      + " [--into <collection>] [--record-key <column>] [--rejects <folder>] [--format <format>]")
+  static let importing = usage("import ", "import [<options>] <file> --user <column>")
 }
 
 /// What is said to whoever calls the tool wrongly. ada, a resident of DE, is admitted; there is no record.

@@ -167,7 +167,7 @@ import Testing
     return try await workspace.run(
       URL(filePath: "/usr/bin/env"), ["script", "-qec", "'\(tool)' \(line)", "typescript"],
       environment: ["TERM": "xterm"].merging(environment) { $1 }
-    ).output.replacingOccurrences(of: "\r\n", with: "\n")
+    ).output.replacingOccurrences(of: "\r\n", with: "\n").withoutCheckpoint
   }
 
   private static let hasScript = FileManager.default.isExecutableFile(atPath: "/usr/bin/script")

@@ -10,6 +10,12 @@ struct CommandResult: Equatable, CustomStringConvertible {
   var exitCode: Int32
   /// Standard output as it is, be it text or not.
   var bytes: [UInt8]
+  /// What was signed, as a note.
+  var checkpoint: String?
+
+  static func == (left: CommandResult, right: CommandResult) -> Bool {
+    (left.bytes, left.error, left.exitCode) == (right.bytes, right.error, right.exitCode)
+  }
 
   var description: String {
     "exit code \(exitCode)\n--- standard output\n\(output)--- standard error\n\(error)---"
@@ -123,7 +129,9 @@ final class Workspace: Sendable {
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: try path)
     var variables = ProcessInfo.processInfo.environment
-    for name in ["DOMICILE_HASH_KEY", "NO_COLOR", "COLUMNS"] { variables[name] = nil }
+    for name in ["DOMICILE_HASH_KEY", "DOMICILE_LEDGER_KEY", "NO_COLOR", "COLUMNS"] {
+      variables[name] = nil
+    }
     process.environment = variables.merging(environment) { $1 }
     process.standardInput = FileHandle(forReadingAtPath: try file("\(name).in"))
     process.standardOutput = FileHandle(forWritingAtPath: try file("\(name).out"))
@@ -168,10 +176,14 @@ final class RunningCommand: Sendable {
     for end in ["in", "out", "err"] {
       try FileManager.default.removeItem(atPath: "\(files).\(end)")
     }
+    // What is signed differs from run to run; LedgerCommandTests looks at it.
+    let told = String(decoding: error, as: UTF8.self)
+    let note = told.firstMatch(of: String.checkpoint).map { String($0.output) }
     return CommandResult(
       output: String(decoding: output, as: UTF8.self),
-      error: String(decoding: error, as: UTF8.self),
-      exitCode: status, bytes: Array(output))
+      error: told.withoutCheckpoint,
+      exitCode: status, bytes: Array(output),
+      checkpoint: note.map { String($0.drop { $0 != "\n" }.dropFirst()) })
   }
 }
 
@@ -186,6 +198,12 @@ func expect(
 }
 
 extension String {
+  fileprivate static var checkpoint: Regex<Substring> {
+    /checkpoint, to be kept elsewhere:\n(?:.+\n){3}\n(?:— .+\n)+/
+  }
+
+  var withoutCheckpoint: String { replacing(Self.checkpoint, with: "") }
+
   /// The text with what differs from run to run replaced by a word for it.
   func masking(_ pattern: Regex<Substring>, as word: String) -> String {
     replacing(pattern, with: word)

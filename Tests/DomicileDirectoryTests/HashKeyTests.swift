@@ -57,7 +57,7 @@ import Testing
 
   private func source(
     _ folder: TemporaryFolder, _ text: String, mode: Int = 0o600
-  ) throws -> HashKeySource {
+  ) throws -> KeySource {
     let path = try folder.write(text, to: "key")
     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
     return .file(path: path)
@@ -66,7 +66,7 @@ import Testing
   @Test(arguments: [digits, digits.uppercased(), "\(digits)\n", "  \(digits)\r\n"])
   func `a file of 64 hexadecimal digits is a key`(text: String) throws {
     let folder = try TemporaryFolder()
-    let key = try source(folder, text).read()
+    let key = try source(folder, text).readHashKey()
     #expect(Self.hexadecimal(key.checkValue) == "5f2a17ba2319fb1221fbdc8d7a75c483")
   }
 
@@ -78,7 +78,7 @@ import Testing
   ])
   func `a file of another form is no key`(text: String) throws {
     let folder = try TemporaryFolder()
-    let error = try #require(throws: StorageError.self) { try source(folder, text).read() }
+    let error = try #require(throws: StorageError.self) { try source(folder, text).readHashKey() }
     #expect(error.code == .wrongKey)
     #expect(!error.message.contains("0102"))
   }
@@ -87,7 +87,7 @@ import Testing
   func `a file that others may read, write or run is refused`(mode: Int) throws {
     let folder = try TemporaryFolder()
     let error = try #require(throws: StorageError.self) {
-      try source(folder, Self.digits, mode: mode).read()
+      try source(folder, Self.digits, mode: mode).readHashKey()
     }
     #expect(error.code == .wrongKey)
     #expect(error.message.contains("mode \(String(mode, radix: 8))"))
@@ -96,13 +96,13 @@ import Testing
   @Test(arguments: [0o600, 0o400])
   func `a file that only its owner may read is read`(mode: Int) throws {
     let folder = try TemporaryFolder()
-    _ = try source(folder, Self.digits, mode: mode).read()
+    _ = try source(folder, Self.digits, mode: mode).readHashKey()
   }
 
   @Test func `a folder in the place of the file is refused`() throws {
     let folder = try TemporaryFolder()
     let error = try #require(throws: StorageError.self) {
-      try HashKeySource.file(path: folder.path).read()
+      try KeySource.file(path: folder.path).readHashKey()
     }
     #expect(error.code == .wrongKey)
   }
@@ -113,14 +113,14 @@ import Testing
     let folder = try TemporaryFolder()
     let path = "\(folder.path)/key"
     var random = SeededRandom(seed: 1)
-    try HashKeySource.file(path: path).makeIfAbsent(using: &random)
+    try KeySource.file(path: path).makeIfAbsent(.hash, using: &random)
     let text = try String(contentsOfFile: path, encoding: .utf8)
     #expect(text.count == 65)
     let attributes = try FileManager.default.attributesOfItem(atPath: path)
     #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
-    _ = try HashKeySource.file(path: path).read()
+    _ = try KeySource.file(path: path).readHashKey()
 
-    try HashKeySource.file(path: path).makeIfAbsent(using: &random)
+    try KeySource.file(path: path).makeIfAbsent(.hash, using: &random)
     #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["key"])
   }
@@ -130,16 +130,16 @@ import Testing
     let path = "\(folder.path)/key"
     try folder.write(String(Self.digits.prefix(10)), to: "key.new")
     var random = SeededRandom(seed: 1)
-    try HashKeySource.file(path: path).makeIfAbsent(using: &random)
-    _ = try HashKeySource.file(path: path).read()
+    try KeySource.file(path: path).makeIfAbsent(.hash, using: &random)
+    _ = try KeySource.file(path: path).readHashKey()
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["key"])
   }
 
   @Test func `a key in the environment is never made`() throws {
     var random = SeededRandom(seed: 1)
-    let source = HashKeySource.environment(name: "DOMICILE_TEST_KEY_THAT_IS_NOT_SET")
-    try source.makeIfAbsent(using: &random)
-    let error = try #require(throws: StorageError.self) { try source.read() }
+    let source = KeySource.environment(name: "DOMICILE_TEST_KEY_THAT_IS_NOT_SET")
+    try source.makeIfAbsent(.hash, using: &random)
+    let error = try #require(throws: StorageError.self) { try source.readHashKey() }
     #expect(error.code == .wrongKey)
   }
 
@@ -147,7 +147,7 @@ import Testing
     let folder = try TemporaryFolder()
     var random = SeededRandom(seed: 1)
     let error = try #require(throws: StorageError.self) {
-      try HashKeySource.file(path: "\(folder.path)/nowhere/key").makeIfAbsent(using: &random)
+      try KeySource.file(path: "\(folder.path)/nowhere/key").makeIfAbsent(.hash, using: &random)
     }
     #expect(error.code == .unavailable)
   }

@@ -38,8 +38,9 @@ import Testing
     var random = SeededRandom(seed: 2)
     let other = RegionFiles.small.replacing("small", in: "policy.yaml", with: "other")
     try SQLiteDirectory.create(
-      path: test.path, key: test.key, policy: ResidencyPolicy(files: other),
-      at: ManualClock().now, using: &random)
+      path: test.path, key: test.key, ledgerKey: test.ledgerKey,
+      policy: ResidencyPolicy(files: other),
+      using: &random)
     let after = try await test.open { directory in
       (directory.deployment, try directory.reference())
     }
@@ -82,7 +83,7 @@ import Testing
 
   @Test func `a directory of a later format does not open`() throws {
     let test = try TestDirectory()
-    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 4")
+    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 5")
     let error = try #require(throws: StorageError.self) {
       try SQLiteDirectory(path: test.path, key: test.key)
     }
@@ -94,6 +95,9 @@ import Testing
     try await test.open { try await $0.place([test.plan("ada")]) }
     try Connection(path: test.path, mode: .writing).execute(
       """
+      DROP TABLE entry; DROP TABLE subtree; DROP TABLE ledger; DROP TABLE signing_key;
+      DROP TABLE refused_write; DROP TABLE untallied; ALTER TABLE placement DROP COLUMN is_admitted;
+      ALTER TABLE tombstone ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;
       DROP TABLE member; DROP TABLE outbox; ALTER TABLE user DROP COLUMN is_group;
       PRAGMA user_version = 2
       """)
@@ -101,6 +105,11 @@ import Testing
       let ada = try #require(try directory.user(test.key.owner(ofUser: "ada")))
       #expect(!ada.isGroup)
       #expect(ada.placements.map(\.shard) == ["ashburn-1"])
+      // The ledger begins with the homes that there were.
+      let first = try #require(try directory.entries(from: 0, limit: 10).first?.entry)
+      #expect(first.kind == .pruning)
+      #expect(first.totals?.map(\.homes) == [1])
+      #expect(try directory.verifyLedger(since: []).findings.isEmpty)
       let european = try #require(ResidencyProfile("DE"))
       #expect(
         try await directory.changeTags(

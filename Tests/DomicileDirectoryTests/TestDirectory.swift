@@ -7,6 +7,7 @@ import DomicileTesting
 struct TestDirectory {
   let folder: TemporaryFolder
   let key: HashKey
+  let ledgerKey: LedgerKey
   let policy: ResidencyPolicy
 
   var path: String { "\(folder.path)/directory.sqlite" }
@@ -17,15 +18,22 @@ struct TestDirectory {
     var random = SeededRandom(seed: 1)
     guard let key = HashKey(bytes: 0..<32) else { preconditionFailure("32 bytes are a key") }
     self.key = key
+    guard let ledgerKey = LedgerKey(bytes: Array(0..<32)) else {
+      preconditionFailure("32 bytes are a key")
+    }
+    self.ledgerKey = ledgerKey
     policy = try ResidencyPolicy(files: .small)
     try SQLiteDirectory.create(
-      path: path, key: key, policy: policy, at: ManualClock().now, using: &random)
+      path: path, key: key, ledgerKey: ledgerKey, policy: policy, clock: ManualClock().wallClock,
+      actor: "tests", using: &random)
   }
 
   /// Opens the directory for the time of a call.
   @discardableResult
-  func open<Result>(_ body: (SQLiteDirectory) async throws -> Result) async throws -> Result {
-    let directory = try SQLiteDirectory(path: path, key: key)
+  func open<Result>(
+    clock: WallClock = ManualClock().wallClock, _ body: (SQLiteDirectory) async throws -> Result
+  ) async throws -> Result {
+    let directory = try SQLiteDirectory(path: path, key: key, clock: clock, actor: "tests")
     do {
       let result = try await body(directory)
       await directory.close()
@@ -80,4 +88,16 @@ extension SQLiteDirectory {
 extension ContinuousClock.Instant {
   /// Late enough for whatever a test does.
   static var soon: Self { .now + .seconds(60) }
+}
+
+/// Changes as a router makes them that finds nothing barred by them.
+extension SQLiteDirectory {
+  func changeTags(
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
+    by deadline: ContinuousClock.Instant
+  ) async throws -> Bool {
+    guard let entry = try user(owner) else { return false }
+    return try await changeTags(
+      of: owner, to: profile, law: law, barring: BarredPlaces(of: entry, barred: [:]), by: deadline)
+  }
 }

@@ -62,6 +62,8 @@ struct ErasureRound {
     {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
+        // Many erasures at once must not make all admissions begin anew: the next sweep forgets the rest.
+        if shard.hasNotForgottenLately { _ = try await shard.forgetGone(by: deadline) }
         let purge = await shard.purge(by: deadline)
         return ErasureReceipt.Pending(purge, shard.purgeProblem, place: name)
       }

@@ -105,9 +105,11 @@ extension ResidencyRouter {
       metrics.recordPurgeAge(shard.purgeState, shard: shard.identity.name)
     }
     metrics.recordPurgeAge(directory.purgeState, shard: "directory")
+    await noteRefusedWrites()
     if rounds.nextErasures <= .now {
       await finishErasures()
       await finishTagChanges()
+      await tendLedger()
       rounds.nextErasures = .now + .seconds(60)
     }
   }

@@ -116,7 +116,8 @@ struct AdmissionRound {
         targets.append(
           AdmissionPlan.Target(
             dataClass: name, shards: best.map(\.name),
-            legalShards: Set(choices.joined().map(\.name))))
+            legalShards: Set(choices.joined().map(\.name)),
+            rules: policy.rulesAsked(compiled, isGroup: isGroup, dataClass: number)))
       }
       // The directory's rows about the user are data too, and lie in the directory's region.
       let directoryRegion = policy.topology.directoryRegion
@@ -176,7 +177,7 @@ struct AdmissionRound {
       let targets = plan.targets.map { target in
         AdmissionPlan.Target(
           dataClass: target.dataClass, shards: target.shards.filter { problems[$0] == nil },
-          legalShards: target.legalShards)
+          legalShards: target.legalShards, rules: target.rules)
       }
       if let closed = zip(plan.targets, targets).first(where: { $0.1.shards.isEmpty })?.0,
         let problem = closed.shards.compactMap({ problems[$0] }).first

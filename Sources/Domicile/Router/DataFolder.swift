@@ -114,10 +114,19 @@ struct DataFolder: Sendable {
   }
 
   /// Where the hash key is if nothing else was said.
-  var defaultKey: HashKeySource {
+  var defaultKey: KeySource {
     ProcessInfo.processInfo.environment["DOMICILE_HASH_KEY"] == nil
       ? .file(path: "\(path).key") : .environment(name: "DOMICILE_HASH_KEY")
   }
+
+  /// Where the ledger key is if nothing else was said.
+  var defaultLedgerKey: KeySource {
+    ProcessInfo.processInfo.environment["DOMICILE_LEDGER_KEY"] == nil
+      ? .file(path: "\(path).ledger.key") : .environment(name: "DOMICILE_LEDGER_KEY")
+  }
+
+  /// Where the checkpoint is that was signed last.
+  var checkpointFile: CheckpointFile { CheckpointFile(path: "\(path).checkpoint") }
 
   /// The lock of whoever makes files of the deployment. To write in them needs no lock of the folder.
   func lock(isWaiting: Bool) throws(RouterError) -> FolderLock {

@@ -140,6 +140,13 @@ extension ResidencyRouter {
         }
       }
     }
+    await note(
+      candidates.indices.compactMap { index -> LedgerNote? in
+        guard case .failure(let error)? = results[index], let verdict = error.verdict,
+          !verdict.isAllowed
+        else { return nil }
+        return .refusal(verdict, isGroup: candidates[index].kind.isGroup)
+      })
     return candidates.indices.map { index in
       results[index] ?? .failure(RouterError(.cancelled, "The admission was not tried."))
     }
@@ -159,6 +166,8 @@ struct AdmissionCandidate: Sendable {
     /// A group that is there.
     case group
     case newGroup(members: [GroupMember])
+
+    var isGroup: Bool { if case .user = self { false } else { true } }
   }
 }
 

@@ -110,10 +110,14 @@ extension ResidencyRouter {
       let group = try groupEntry(owner)
       guard let user = try routing({ try directory.user(joiner) }) else { throw Self.userNotFound }
       try checkJoining(user, group, barsHomes: barsHomes, under: current)
+      let joined = HomeProfile(group.profile.members + user.profile.members)
+      // Without the rules, which would tell of a member's tags.
+      let barred = try barredHomes(joined, of: group).rules.mapValues { _ in [String]() }
+      let joining = GroupJoining(
+        group: group, user: user, author: newAuthor(),
+        barred: BarredPlaces(of: group, barred: barred))
       let refusal = try await routing {
-        try await directory.join(
-          GroupJoining(group: group, user: user, author: newAuthor()), law: current.reference,
-          by: end)
+        try await directory.join(joining, law: current.reference, by: end)
       }
       guard let refusal else { return try await finishTagChange(of: owner, by: end) }
       guard [.outrun, .policyChanged].contains(refusal.code), end > .now else {

@@ -97,6 +97,7 @@ extension ResidencyRouter {
     for definition in next.policy.topology.shards {
       do {
         try await raise(definition, to: next, by: .now + options.deadline)
+        try await noteBarred(in: definition, by: next)
       } catch {
         pending.append((definition.name, error))
       }

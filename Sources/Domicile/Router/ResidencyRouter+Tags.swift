@@ -28,6 +28,15 @@ public struct TagChange: Sendable {
   public var isDone: Bool { pending.isEmpty }
 }
 
+extension [TagChange.BarredHome] {
+  /// By class, the rules that bar a home.
+  var rules: [String: [String]] {
+    reduce(into: [:]) { rules, home in
+      rules[home.dataClass] = home.verdict.map { $0.rules.map(\.name) } ?? []
+    }
+  }
+}
+
 extension ResidencyRouter {
   /// Gives a user other tags: in the directory first, with all groups in which the user is, then in each of their homes.
   ///
@@ -51,12 +60,17 @@ extension ResidencyRouter {
       let profile = try routing {
         try current.policy.profile(residence: residence, attributes: attributes)
       }
+      guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+      let barred = try barredHomes(HomeProfile(profile), of: entry)
       let isKnown: Bool
       do throws(StorageError) {
         isKnown = try await directory.changeTags(
-          of: owner, to: profile, law: current.reference, by: end)
+          of: owner, to: profile, law: current.reference,
+          barring: BarredPlaces(of: entry, barred: barred.rules), by: end)
       } catch {
-        guard error.code == .policyChanged, end > .now else { throw RouterError(error) }
+        guard [.policyChanged, .outrun].contains(error.code), end > .now else {
+          throw RouterError(error)
+        }
         try reloadPolicy()
         continue
       }

@@ -23,6 +23,7 @@ public final class ResidencyRouter: Service, Sendable {
   let directory: any DirectoryStore
   let shards: ShardTable
   let metrics: RouterMetrics
+  let refusedWrites: RefusedWrites
   let key: HashKey
   private let state: Mutex<State>
   private let ticker: Task<Void, Never>
@@ -41,6 +42,7 @@ public final class ResidencyRouter: Service, Sendable {
     self.folder = folder
     self.directory = directory
     self.key = key
+    refusedWrites = RefusedWrites(clock: options.clock)
     let metrics = RouterMetrics(factory: options.metrics)
     self.metrics = metrics
     let shards = ShardTable(
@@ -78,6 +80,7 @@ public final class ResidencyRouter: Service, Sendable {
   public static func initialize(
     data: String, regions: String, options: RouterOptions = RouterOptions()
   ) async throws(RouterError) -> PolicyApplication {
+    try options.checkActor()
     let policy = try routing { try ResidencyPolicy(folder: regions, on: options.today) }
     let folder = try DataFolder(making: data)
     let exists: Bool
@@ -91,10 +94,15 @@ public final class ResidencyRouter: Service, Sendable {
           var random = InjectedRandom(source: options.random)
           let source = options.hashKey ?? folder.defaultKey
           // The key is made before the file: where there is a file, however damaged, a new key is not its key.
-          if !folder.hasDirectoryFile { try source.makeIfAbsent(using: &random) }
+          let ledgerSource = options.ledgerKey ?? folder.defaultLedgerKey
+          if !folder.hasDirectoryFile {
+            try source.makeIfAbsent(.hash, using: &random)
+            try ledgerSource.makeIfAbsent(.ledger, using: &random)
+          }
           try SQLiteDirectory.create(
-            path: folder.directoryFile, key: source.read(), policy: policy, at: options.clock.now,
-            using: &random)
+            path: folder.directoryFile, key: source.readHashKey(),
+            ledgerKey: ledgerSource.readLedgerKey(), policy: policy, clock: options.clock,
+            actor: options.actorName, using: &random)
         }
       }
     }
@@ -146,12 +154,14 @@ public final class ResidencyRouter: Service, Sendable {
   public static func open(
     data: String, options: RouterOptions = RouterOptions()
   ) async throws(RouterError) -> ResidencyRouter {
+    try options.checkActor()
     let folder = try DataFolder(existing: data)
     let router = try routing {
-      let key = try (options.hashKey ?? folder.defaultKey).read()
+      let key = try (options.hashKey ?? folder.defaultKey).readHashKey()
       let directory = try SQLiteDirectory(
         path: folder.directoryFile, key: key,
-        ballast: folder.ballast(bytes: options.ballastBytes))
+        ballast: folder.ballast(bytes: options.ballastBytes), clock: options.clock,
+        actor: options.actorName)
       let applied = try directory.policyInForce()
       let policy = try ResidencyPolicy(files: applied.files, on: applied.day)
       if let location = options.location { _ = try policy.number(ofCountry: location) }
@@ -181,6 +191,7 @@ public final class ResidencyRouter: Service, Sendable {
     running?.cancel()
     await running?.value
     ticker.cancel()
+    await noteRefusedWrites()
     await shards.close()
     await directory.close()
   }

@@ -9,7 +9,16 @@ public import Metrics
 public struct RouterOptions: Sendable {
   /// Where the hash key is. Nil: the environment's `DOMICILE_HASH_KEY` if it is set, else the file beside the
   /// data folder with its name and `.key` behind it.
-  public var hashKey: HashKeySource?
+  public var hashKey: KeySource?
+
+  /// Where the key is with which checkpoints of the ledger are signed: only ``ResidencyRouter/checkpoint()`` needs it. Nil: the
+  /// environment's `DOMICILE_LEDGER_KEY` if it is set, else the file beside the data folder with its name and `.ledger.key`
+  /// behind it.
+  public var ledgerKey: KeySource?
+
+  /// Who acts, for the entries of the ledger: a service, or a person who operates the deployment. At most 100 bytes. Nil: the
+  /// system's user.
+  public var actor: String?
 
   /// The regions that this process carries; calls for any other answer
   /// ``RouterError/Code/elsewhere``. Nil: all.
@@ -46,6 +55,18 @@ public struct RouterOptions: Sendable {
   package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
 
   public init() {}
+
+  /// Who acts.
+  var actorName: String { actor ?? NSUserName() }
+
+  func checkActor() throws(RouterError) {
+    let isName = actorName.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+    guard (1...100).contains(actorName.utf8.count), isName else {
+      throw RouterError(
+        .invalidArgument,
+        "Who acts is named by 1 to 100 bytes without control characters. Nothing was done.")
+    }
+  }
 
   /// Today by the clock.
   var today: PolicyDay { PolicyDay(secondsSince1970: clock.now.timeIntervalSince1970) }

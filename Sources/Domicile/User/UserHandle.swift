@@ -159,11 +159,11 @@ public struct UserHandle: Sendable {
         do throws(RouterError) {
           try await heal(error, route: route, staleOnce: &staleOnce, by: deadline)
         } catch {
-          throw counted(error)
+          throw counted(error, route)
         }
       } catch {
         throw counted(
-          (error as? RouterError) ?? RouterError(.unavailable, "An unexpected failure."))
+          (error as? RouterError) ?? RouterError(.unavailable, "An unexpected failure."), route)
       }
     }
   }
@@ -250,8 +250,9 @@ public struct UserHandle: Sendable {
         + (verdict.map { " \($0.statement)" } ?? ""), region: route.region, verdict: verdict)
   }
 
-  func counted(_ error: RouterError) -> RouterError {
+  func counted(_ error: RouterError, _ route: Route? = nil) -> RouterError {
     router.metrics.countError(error)
+    if let route { router.refusedWrites.count(error, dataClass: route.home.dataClass) }
     return error
   }
 }

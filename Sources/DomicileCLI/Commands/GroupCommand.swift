@@ -98,7 +98,9 @@ struct GroupWhereCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      try await router.locate(group.id).report(output)
+      let location = try await router.locate(group.id)
+      try await router.noteRead(of: group.id, command: "group where")
+      try location.report(output)
     }
   }
 }

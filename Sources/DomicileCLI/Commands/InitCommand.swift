@@ -3,7 +3,7 @@ import Domicile
 
 struct InitCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "init", abstract: "Make a new deployment: hash key, directory, shards.",
+    commandName: "init", abstract: "Make a new deployment: keys, directory, shards.",
     discussion: """
       The hash key is a secret. Escrow it: without it no user can be found by id, and nobody can make it \
       again.
@@ -22,6 +22,11 @@ struct InitCommand: AsyncParsableCommand {
         "Initialized: policy generation \(application.generation), digest \(application.digest.short)."
       )
       Terminal.print("Escrow the hash key: losing it loses access by user.")
+      Terminal.print("Keep the ledger key from whoever must not sign, and escrow it.")
+      let router = try await ResidencyRouter.open(
+        data: deployment.data, options: deployment.routerOptions)
+      deployment.printCheckpoint(router, since: 0)
+      await router.close()
       try report(pending: application)
     }
   }

@@ -11,7 +11,9 @@ struct WhereCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      try await router.locate(user.id).report(output)
+      let location = try await router.locate(user.id)
+      try await router.noteRead(of: user.id, command: "where")
+      try location.report(output)
     }
   }
 }

@@ -130,6 +130,7 @@ struct GetCommand: AsyncParsableCommand {
         )
         throw ExitCode.notFound
       }
+      try await owner.noteRead(by: "get", of: record.user, record.collection, router)
       if output.json { return try printJSON(RecordJSON(found)) }
       Terminal.write(found.value)
       if Terminal.isOutput {
@@ -234,6 +235,7 @@ struct ListCommand: AsyncParsableCommand {
         RecordCollection(collection), keys: keys, label: pair,
         order: descending ? .descending : .ascending, limit: limit,
         after: after.flatMap(RecordCursor.init))
+      try await owner.noteRead(by: "list", of: user, collection, router)
       if output.json {
         return try printJSON(
           Page(records: page.records.map(RecordJSON.init), next: page.next?.description))

@@ -44,6 +44,7 @@ struct SweepCommand: AsyncParsableCommand {
       let sweeps = await router.sweep(acceptClock: acceptClock, deadline: deadline?.duration)
       await router.finishErasures()
       await router.finishTagChanges()
+      await router.tendLedger()
       let statuses = try await router.settledStatuses()
       let pending = Set(statuses.filter { $0.purgePendingSeconds != nil }.map(\.shard))
       let rows = sweeps.map { sweep in

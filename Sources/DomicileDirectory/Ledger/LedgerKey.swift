@@ -12,6 +12,11 @@ package struct LedgerKey: Sendable {
     self.key = key
   }
 
+  /// The name of a deployment's ledger.
+  package static func origin(of deployment: [UInt8]) -> String {
+    "domicile/\(OwnerAlias(bytes: deployment))"
+  }
+
   package func noteKey(origin: String) -> NoteKey {
     guard
       let noteKey = NoteKey(

@@ -78,6 +78,7 @@ struct PolicyDecoder {
     let classLists = documents.values("classes")
     if classLists.isEmpty { _ = fields.required("classes") }
     let classes = classLists.isEmpty ? nil : classes(classLists)
+    let ledgerRetention = ledgerRetention(classLists)
     let exclusions = entries(documents.values("exclude")).compactMap(exclusion)
     let declared = Declared(
       attributes: attributes, classes: classes?.map(\.name), assumptions: assumptions)
@@ -92,7 +93,8 @@ struct PolicyDecoder {
     guard let name, let attributes, let classes, let otherwise, let store else { return nil }
     return Rulebook(
       name: name, exclusions: exclusions, attributes: attributes, assumptions: assumptions ?? [:],
-      classes: classes, rules: rules, otherwise: store,
+      classes: classes, ledgerRetention: ledgerRetention, rules: rules,
+      otherwise: store,
       otherwiseProcess: process
         ?? CountryTerms(terms: [.init(countries: geography.all)], text: Geography.anywhere),
       otherwiseLine: otherwise.line)
@@ -176,6 +178,7 @@ struct PolicyDecoder {
     }
     for (nameReader, value) in entries {
       guard let name = nameReader.name("a data class") else { continue }
+      if name == Rulebook.ledgerClass { continue }
       if classes.contains(where: { $0.name == name }) {
         nameReader.problem("the class “\(name)” stands here twice")
       }
@@ -211,6 +214,30 @@ struct PolicyDecoder {
         "the class “directory” is missing: the directory is data too; add “directory: {}”")
     }
     return classes
+  }
+
+  /// How long the ledger keeps the texts of its entries: what the policy says of the class `ledger`, which is none of the users'.
+  func ledgerRetention(_ readers: [YAMLReader]) -> Retention? {
+    let entries = readers.flatMap { $0.quietEntries }.filter {
+      $0.name.quietText == Rulebook.ledgerClass
+    }
+    guard let value = entries.first?.value, let fields = value.fields(.dataClass) else {
+      return nil
+    }
+    if entries.count > 1 { entries[1].name.problem("the class “ledger” stands here twice") }
+    if let first = fields["collections"]?.list().first {
+      first.problem("the class “ledger” is the ledger's own and has no collections")
+    }
+    for key in ["default", "shortest"] where fields["retention"]?.has(key) == true {
+      value.problem("the class “ledger” takes “longest” only: how long texts of entries are kept")
+    }
+    let retention = RetentionDecoder.decode(fields["retention"], dataClass: Rulebook.ledgerClass)
+    if let longest = retention?.longest, longest < .seconds(30 * 86_400) {
+      fields["retention"]?.problem(
+        "the ledger keeps the texts of its entries for 30d at least: nobody could look into a complaint else"
+      )
+    }
+    return retention
   }
 
   /// From when to when, both days included.

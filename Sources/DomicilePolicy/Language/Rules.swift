@@ -117,6 +117,8 @@ struct Rulebook: Sendable {
   var assumptions: [String: Bool]
   /// In the order of the files.
   var classes: [DataClassDefinition]
+  /// Of the class ``ledgerClass``, which is no user's.
+  var ledgerRetention: Retention?
   var rules: [Rule]
   /// Where no rule with `store` matches.
   var otherwise: CountryTerms
@@ -126,6 +128,8 @@ struct Rulebook: Sendable {
 
   /// The class whose data the directory itself is.
   static let directoryClass = "directory"
+  /// The class of the ledger's entries.
+  static let ledgerClass = "ledger"
   /// The class that must say how long its records are kept at most.
   static let metadataClass = "metadata"
   static let attributesMax = 64

@@ -186,6 +186,11 @@ struct YAMLReader {
     return mapping.map { (reader($0.key), reader($0.value)) }
   }
 
+  /// The entries of a mapping, without a word about what is wrong with it.
+  var quietEntries: [(name: YAMLReader, value: YAMLReader)] {
+    node.mapping.map { $0.map { (reader($0.key), reader($0.value)) } } ?? []
+  }
+
   /// The values of a mapping by key, of which only those of the language may occur.
   func fields(_ mapping: LanguageMapping) -> Fields? {
     // A word, or a list of one.

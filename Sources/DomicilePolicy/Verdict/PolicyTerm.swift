@@ -52,15 +52,19 @@ extension ResidencyPolicy {
   }
 
   private var classTerms: [PolicyTerm] {
-    classes.flatMap { definition in
-      [PolicyTerm(kind: .dataClass, name: definition.name, text: "a data class")]
-        + definition.collections.map {
-          PolicyTerm(kind: .collection, name: $0, text: "of the class \(definition.name)")
-        }
-        + (definition.retention.map {
-          [PolicyTerm(kind: .retention, name: definition.name, text: $0.limits)]
-        } ?? [])
+    let ledger = rulebook.ledgerRetention.map {
+      [PolicyTerm(kind: .retention, name: Rulebook.ledgerClass, text: $0.limits)]
     }
+    return (ledger ?? [])
+      + classes.flatMap { definition in
+        [PolicyTerm(kind: .dataClass, name: definition.name, text: "a data class")]
+          + definition.collections.map {
+            PolicyTerm(kind: .collection, name: $0, text: "of the class \(definition.name)")
+          }
+          + (definition.retention.map {
+            [PolicyTerm(kind: .retention, name: definition.name, text: $0.limits)]
+          } ?? [])
+      }
   }
 
   private var topologyTerms: [PolicyTerm] {

@@ -76,6 +76,26 @@ extension ResidencyPolicy {
         "\(geography.countries[$0].code)"
       }, digest: digest.description)
   }
+
+  /// The names of the rules, of `otherwise`, and of the exclusions that are asked where data of a class may live. Of a group
+  /// only the exclusions, which hold for everybody: the rules would tell of its members' tags.
+  public func rulesAsked(_ profiles: [CompiledProfile], isGroup: Bool, dataClass: Int) -> [String] {
+    var identities: Set<Constraints.Identity> = []
+    var names: [String] = []
+    for profile in profiles {
+      let matching = constraints.matching(residence: profile.country, dataClass: dataClass)
+      for identity in constraints.binding(matching, attributes: profile.attributes)
+      where identities.insert(identity).inserted {
+        switch identity {
+        case .exclusion(let number): names.append(rulebook.exclusions[number].name)
+        case .store(let rule), .copy(let rule), .process(let rule):
+          if !isGroup { names.append(rulebook.rules[rule].name) }
+        case .otherwiseStore, .otherwiseProcess: if !isGroup { names.append("otherwise") }
+        }
+      }
+    }
+    return Array(Set(names)).sorted()
+  }
 }
 
 extension ShardDefinition {

@@ -10,6 +10,8 @@ public struct ResidencyPolicy: Sendable {
   public let topology: RegionTopology
   /// In the order of the file.
   public var classes: [DataClassDefinition] { rulebook.classes }
+  /// How long the ledger keeps the texts of its entries: `longest` of the class `ledger`; nil: for good.
+  public var ledgerLongest: Duration? { rulebook.ledgerRetention?.longest }
   /// Declared attributes, sorted.
   public var attributes: [String] { rulebook.attributes }
   public var name: String { rulebook.name }

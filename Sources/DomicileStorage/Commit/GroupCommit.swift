@@ -7,9 +7,15 @@ package protocol CommitContext: AnyObject, SendableMetatype {
   var connection: Connection { get }
   /// A transaction has begun, or a part of one was undone: what was read before may be out of date.
   func beginBatch() throws(SQLiteError)
+  /// The jobs of a batch are done, and it is about to be committed. What this throws undoes them all.
+  func endBatch() throws
   /// Changes some byte of the file that means nothing. Committing it settles what became of a commit that
   /// failed: it writes over what that left in the WAL, so that no recovery can find it there.
   func settle() throws(SQLiteError)
+}
+
+extension CommitContext {
+  package func endBatch() {}
 }
 
 /// One batch of a writer thread, for metrics.

@@ -176,6 +176,13 @@ final class WriterThread<Context: CommitContext> {
       outcomes.append(error)
       if let end, ContinuousClock.now >= end { break }
     }
+    do throws(StorageError) {
+      try storing(in: owner.place) { try context.endBatch() }
+    } catch {
+      if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
+      finish(zip(jobs, outcomes).map { ($0, $1 ?? error) })
+      return .done(outcomes.count)
+    }
     do {
       try connection.execute("COMMIT")
     } catch {

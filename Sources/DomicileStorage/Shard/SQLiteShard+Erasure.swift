@@ -149,12 +149,38 @@ extension SQLiteShard {
       }
       hasMore = found.count >= Self.rowsPerStep && !time.isInDoubt
     }
+    let forgotten = try await forgetGone(by: deadline)
     // One reader must not keep the next shard's sweep back: the purge goes on by itself.
     let mayHold = purgesAll && commits.hasWAL
-    if result.records > 0 || result.purge != .done || mayHold {
+    if result.records > 0 || forgotten || result.purge != .done || mayHold {
       result.purge = await purge(by: min(deadline, .now + .seconds(1)))
     }
     return result
+  }
+
+  /// Whether no home was forgotten for some seconds, by this process.
+  package var hasNotForgottenLately: Bool {
+    forgotten.withLock { $0.map { $0 + .seconds(5) < .now } ?? true }
+  }
+
+  /// Forgets the homes of which nothing is left; whether there were any. Admissions that had begun before take new tokens: so
+  /// not at every erasure.
+  package func forgetGone(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Bool {
+    let isThere = try read { reader, _ in
+      try reader.connection.integer(
+        "SELECT 1 FROM home INDEXED BY home_gone WHERE state IN ('erased', 'absent') LIMIT 1")
+        != nil
+    }
+    guard isThere else { return false }
+    forgotten.withLock { $0 = .now }
+    var count = 0
+    while true {
+      let step = try await commits.commit(by: deadline) { writer in
+        try writer.forgetGone(limit: Self.rowsPerStep)
+      }
+      count += step
+      if step < Self.rowsPerStep { return count > 0 }
+    }
   }
 
   /// The next records that have expired, the held ones among them, after those that this process looked at lately: asked

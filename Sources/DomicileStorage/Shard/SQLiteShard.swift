@@ -11,6 +11,8 @@ package final class SQLiteShard: ShardStore {
   let clock: WallClock
   let anchor: TimeKeeper
   let swept = SweepCursor()
+  /// When homes of which nothing was left were forgotten by this process.
+  let forgotten = Mutex<ContinuousClock.Instant?>(nil)
 
   package struct Options: Sendable {
     package var clock = WallClock.system
@@ -61,7 +63,9 @@ package final class SQLiteShard: ShardStore {
     self.anchor = anchor
     try storing(in: identity.place) {
       let connection = try Connection(path: path, mode: .writing)
-      if try connection.integer("PRAGMA user_version") == 1 {
+      if let found = try connection.integer("PRAGMA user_version"),
+        (1..<ShardSchema.version).contains(found)
+      {
         try WriterGate(path: path).pass {
           try connection.transaction {
             try ShardSchema.upgrade(connection)

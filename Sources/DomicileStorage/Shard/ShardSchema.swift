@@ -4,7 +4,7 @@ import DomicileSQLite
 enum ShardSchema {
   /// "DOMS", so that `file` and we know a shard when we see one.
   static let applicationID: Int64 = 0x444F_4D53
-  static let version: Int64 = 2
+  static let version: Int64 = 3
 
   /// Format 1, to which ``secondFormat`` adds.
   private static let firstFormat = """
@@ -107,6 +107,12 @@ enum ShardSchema {
     CREATE INDEX record_expiry ON record (expires) WHERE expires IS NOT NULL;
     """
 
+  /// What format 3 adds: rows of homes that are gone go, too. What they kept back is kept back by one number for all.
+  private static let thirdFormat = """
+    ALTER TABLE shard ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX home_gone ON home (id) WHERE state IN ('erased', 'absent');
+    """
+
   /// Whether nothing was ever made in the database: neither a shard nor anything else.
   static func isMissing(in connection: Connection) throws -> Bool {
     try connection.integer("PRAGMA application_id") == 0
@@ -120,6 +126,7 @@ enum ShardSchema {
   ) throws {
     try connection.execute(firstFormat)
     try connection.execute(secondFormat)
+    try connection.execute(thirdFormat)
     try connection.run(
       """
       INSERT INTO shard (one, deployment, name, region, country, accepts, key_check, generation, digest,
@@ -135,9 +142,10 @@ enum ShardSchema {
   /// Brings a shard of an earlier format to this one, in the transaction that is open.
   static func upgrade(_ connection: Connection) throws {
     guard try connection.integer("PRAGMA application_id") == applicationID,
-      try connection.integer("PRAGMA user_version") == 1
+      let found = try connection.integer("PRAGMA user_version"), (1..<version).contains(found)
     else { return }
-    try connection.execute(secondFormat)
+    if found < 2 { try connection.execute(secondFormat) }
+    try connection.execute(thirdFormat)
     try connection.execute("PRAGMA user_version = \(version)")
   }
 

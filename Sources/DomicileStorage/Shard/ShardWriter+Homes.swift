@@ -24,6 +24,9 @@ extension ShardWriter {
       case .active where old.serial == home.serial: return nil
       default: return outrun
       }
+    } else if home.serial <= floor {
+      // Perhaps it was erased, and forgotten. Whoever asks takes a new token.
+      return outrun
     }
     try connection.run(
       """
@@ -69,6 +72,8 @@ extension ShardWriter {
         if left != nil { return refusal(.erasing) }
       default: return outrun
       }
+    } else if home.serial <= floor {
+      return nil
     }
     try connection.run(
       """
@@ -98,6 +103,21 @@ extension ShardWriter {
     guard let row, row.serial == home.serial else { return refusal(.moved) }
     // An erased home has none.
     return row.tags >= home.tags || row.state == .erased ? nil : refusal(.moved)
+  }
+
+  /// Forgets some homes of which nothing is left: the keyed hash of the id would lead whoever has the key to the time of the
+  /// erasure, and so to the alias. Their tokens are kept back by the floor. How many were forgotten.
+  func forgetGone(limit: Int) throws -> Int {
+    let rows = try connection.rows(
+      """
+      SELECT id, serial FROM home WHERE state IN ('erased', 'absent')
+        AND NOT EXISTS (SELECT 1 FROM record WHERE record.home = home.id) LIMIT ?
+      """, .integer(Int64(limit)), as: { (id: $0.integer(0), serial: $0.integer(1)) })
+    guard let highest = rows.map(\.serial).max() else { return 0 }
+    for row in rows { try connection.run("DELETE FROM home WHERE id = ?", .integer(row.id)) }
+    floor = max(floor, highest)
+    try connection.run("UPDATE shard SET floor = ?", .integer(floor))
+    return rows.count
   }
 
   /// What the writer needs of a home's row.

@@ -18,6 +18,8 @@ package final class ShardWriter: CommitContext {
   var stamp = LawReference(generation: 0, digest: PolicyDigest(bytes: []))
   var law = ShardLaw(rows: [])
   var lawStamp: LawReference?
+  /// Nothing is staged under a token that is not higher, but over a row that is there.
+  var floor: Int64 = 0
   var verdicts: [VerdictKey: Bool] = [:]
   /// Shard time in this batch.
   private(set) var time = ShardTime(.none, clock: .system)
@@ -53,7 +55,7 @@ package final class ShardWriter: CommitContext {
     self.keepTime = keepTime
     selectStamp = try connection.prepare(
       """
-      SELECT generation, digest, \(TimeAnchor.columns) FROM shard
+      SELECT generation, digest, floor, \(TimeAnchor.columns) FROM shard
       """)
     selectHome = try connection.prepare(
       """
@@ -101,12 +103,13 @@ package final class ShardWriter: CommitContext {
     }
     stamp = LawReference(
       generation: selectStamp.integer(0), digest: PolicyDigest(bytes: selectStamp.blob(1)))
+    floor = selectStamp.integer(2)
     if stamp != lawStamp {
       law = try Self.readLaw(connection)
       verdicts = [:]
       lawStamp = stamp
     }
-    let anchor = TimeAnchor(selectStamp, from: 2)
+    let anchor = TimeAnchor(selectStamp, from: 3)
     var current = anchor.anchored(by: clock)
     time = ShardTime(current, clock: clock)
     current.advance(to: time)
@@ -120,7 +123,7 @@ package final class ShardWriter: CommitContext {
     guard try selectStamp.step() else {
       throw StorageError(.corrupt, "The file of \(identity.place) has no identity. Restore it.")
     }
-    return TimeAnchor(selectStamp, from: 2)
+    return TimeAnchor(selectStamp, from: 3)
   }
 
   package func settle() throws(SQLiteError) {

@@ -54,7 +54,7 @@ struct GoneDeployment {
   }
 
   func names(of user: String) throws -> Names {
-    let owner = try HashKeySource.file(path: "\(data).key").read().owner(ofUser: user).bytes
+    let owner = try KeySource.file(path: "\(data).key").readHashKey().owner(ofUser: user).bytes
     let directory = try Connection(path: "\(data)/directory.sqlite", mode: .reading)
     let alias = try directory.rows(
       "SELECT alias FROM user WHERE owner = ?", .blob(owner), as: { $0.blob(0) })

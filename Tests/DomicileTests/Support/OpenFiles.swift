@@ -9,7 +9,7 @@ struct OpenFiles {
   let shards: [String: SQLiteShard]
 
   init(_ deployment: TemporaryDeployment) throws {
-    key = try HashKeySource.file(path: "\(deployment.data).key").read()
+    key = try KeySource.file(path: "\(deployment.data).key").readHashKey()
     let directory = try SQLiteDirectory(path: "\(deployment.data)/directory.sqlite", key: key)
     self.directory = directory
     var shards: [String: SQLiteShard] = [:]
@@ -99,4 +99,23 @@ extension OpenFiles {
 extension ContinuousClock.Instant {
   /// Late enough for whatever a test does.
   static var soon: Self { .now + .seconds(60) }
+}
+
+/// Changes as a router makes them that finds nothing barred by them.
+extension DirectoryStore {
+  func changeTags(
+    of owner: OwnerKey, to profile: ResidencyProfile, law: LawReference,
+    by deadline: ContinuousClock.Instant
+  ) async throws -> Bool {
+    guard let entry = try user(owner) else { return false }
+    return try await changeTags(
+      of: owner, to: profile, law: law, barring: BarredPlaces(of: entry, barred: [:]), by: deadline)
+  }
+}
+
+extension GroupJoining {
+  init(group: UserEntry, user: UserEntry, author: OwnerAlias) {
+    self.init(
+      group: group, user: user, author: author, barred: BarredPlaces(of: group, barred: [:]))
+  }
 }

@@ -1,0 +1,75 @@
+import DomicileSQLite
+package import DomicileStorage
+import Foundation
+
+/// Where the checkpoint is that was signed last: beside the key and not in the data folder, so that a data folder that is brought
+/// back from a copy does not bring it along.
+package struct CheckpointFile: Sendable {
+  package let path: String
+
+  package init(path: String) { self.path = path }
+
+  func lock() throws(StorageError) -> FolderLock {
+    do {
+      return try FolderLock(file: "\(path).lock", isWaiting: true)
+    } catch {
+      throw StorageError(
+        .unavailable,
+        "The lock of the file with the last checkpoint cannot be opened. Check the folder's rights.",
+        cause: error)
+    }
+  }
+
+  /// Nil if nothing was signed yet.
+  ///
+  /// - Throws: ``StorageError`` with `corrupt`.
+  package func read() throws(StorageError) -> (note: SignedNote, checkpoint: Checkpoint)? {
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw StorageError(
+        .unavailable, "The file with the last checkpoint cannot be read. Check its rights.")
+    }
+    guard let note = SignedNote(String(decoding: data, as: UTF8.self)),
+      let checkpoint = Checkpoint(text: note.text)
+    else {
+      throw StorageError(
+        .corrupt,
+        "The file with the last checkpoint holds none. Put back what was printed last: it keeps an old ledger from being signed."
+      )
+    }
+    return (note, checkpoint)
+  }
+
+  func write(_ note: SignedNote) throws(StorageError) {
+    guard PrivateFile.make(path, holding: "\(note)", replaces: true) else {
+      throw StorageError(
+        .unavailable,
+        "The file for the last checkpoint cannot be written. Check the folder's rights and the disk."
+      )
+    }
+  }
+
+  /// Adds what a witness has answered to the checkpoint that was signed last.
+  ///
+  /// - Throws: ``StorageError`` with `invalidArgument` if none of it is a cosignature by the witness over that checkpoint.
+  package func add(
+    cosignatures lines: String, by witness: NoteKey
+  ) throws(StorageError) -> SignedNote {
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    guard let last = try read() else {
+      throw StorageError(
+        .invalidArgument, "Nothing was signed yet. Run “domicile ledger checkpoint” first.")
+    }
+    guard let note = last.note.adding(lines: lines), note.verified(by: [witness]) == [witness]
+    else {
+      throw StorageError(
+        .invalidArgument,
+        "This is no cosignature by the witness \(witness.name) over the last checkpoint (\(last.checkpoint.size) entries)."
+          + " Nothing was changed. Ask the witness again, with “domicile ledger checkpoint --request”."
+      )
+    }
+    try write(note)
+    return note
+  }
+}

@@ -1,0 +1,175 @@
+import DomicileSQLite
+import DomicileStorage
+import Foundation
+
+/// The ledger, in the transaction of a batch: each decision appends its entry beside what it changes, and the tree grows once,
+/// before the batch is committed.
+extension DirectoryWriter {
+  func append(
+    _ kind: LedgerEntry.Kind, _ complete: (inout LedgerEntry) -> Void = { _ in }
+  ) throws {
+    try append(
+      LedgerEntry(kind, time: clock.now, actor: actor, policy: policyOfEntries, complete))
+  }
+
+  func append(_ entry: LedgerEntry) throws {
+    let text = try entry.text()
+    try insertEntry.bind(1, nextEntry)
+    try insertEntry.bind(2, TreeHash(leaf: text.utf8).bytes)
+    try insertEntry.bind(3, text)
+    try insertEntry.run()
+    nextEntry += 1
+  }
+
+  /// Notes the key that signs from here on.
+  func append(key: String, signature: String? = nil) throws {
+    try connection.run(
+      "INSERT INTO signing_key (entry, key) VALUES (?, ?)", .integer(nextEntry), .text(key))
+    try append(.key) { entry in
+      entry.key = key
+      entry.signature = signature
+    }
+  }
+
+  /// Where the next entry goes: behind what earlier jobs of the batch have appended, which the tree does not have yet.
+  func readNextEntry() throws(SQLiteError) {
+    nextEntry =
+      try connection.integer(
+        "SELECT max((SELECT size FROM ledger), (SELECT ifnull(max(id), -1) + 1 FROM entry))") ?? 0
+  }
+
+  package func endBatch() throws {
+    let (size, frontier) = try connection.ledgerFrontier()
+    guard size < nextEntry else { return }
+    var tree = frontier
+    let hashes = try connection.rows(
+      "SELECT hash FROM entry WHERE id >= ? ORDER BY id", .integer(size),
+      as: { TreeHash(bytes: $0.blob(0)) })
+    guard hashes.count == nextEntry - size else { throw Connection.brokenLedger }
+    for hash in hashes {
+      guard let hash else { throw Connection.brokenLedger }
+      let leaf = tree.size
+      try tree.append(hash) { height, root in
+        guard height > 0, height.isMultiple(of: LedgerTree.storedHeights) else { return }
+        try connection.run(
+          "INSERT INTO subtree (height, position, hash) VALUES (?, ?, ?)", .integer(Int64(height)),
+          .integer(leaf >> Int64(height)), .blob(root.bytes))
+      }
+    }
+    try connection.run(
+      "UPDATE ledger SET size = ?, frontier = ?", .integer(tree.size),
+      .blob(tree.hashes.flatMap(\.bytes)))
+  }
+}
+
+extension Connection {
+  /// How many entries the tree has, and its frontier.
+  func ledgerFrontier() throws -> (size: Int64, frontier: TreeFrontier) {
+    let row = try rows(
+      "SELECT size, frontier FROM ledger", as: { ($0.integer(0), $0.blob(1)) }
+    ).first
+    guard let (size, bytes) = row, bytes.count.isMultiple(of: TreeHash.byteCount) else {
+      throw Self.brokenLedger
+    }
+    let hashes = stride(from: 0, to: bytes.count, by: TreeHash.byteCount).compactMap {
+      TreeHash(bytes: bytes[$0..<($0 + TreeHash.byteCount)])
+    }
+    guard let frontier = TreeFrontier(size: size, hashes: hashes) else { throw Self.brokenLedger }
+    return (size, frontier)
+  }
+
+  static var brokenLedger: StorageError {
+    StorageError(
+      .corrupt,
+      "The ledger in the directory is damaged: entries are missing, or its frontier is none. Run “domicile ledger verify”,"
+        + " and restore the directory.")
+  }
+}
+
+/// What stands in the ledger beside no other change.
+extension DirectoryWriter {
+  func count(_ refused: [RefusedWriteKey: Int64]) throws {
+    for (key, count) in refused {
+      try connection.run(
+        """
+        INSERT INTO refused_write (hour, cause, class, region, count) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET count = count + excluded.count
+        """, .integer(key.hour), .text(key.cause), .text(key.dataClass), .text(key.region),
+        .integer(count))
+    }
+  }
+
+  /// What was counted in hours that are over becomes an entry for each. What comes later of such an hour is another one.
+  func closeHours(before time: Date) throws {
+    let hour = Int64(time.timeIntervalSince1970)
+    let rows = try connection.rows(
+      """
+      SELECT hour, cause, class, region, count FROM refused_write WHERE hour + 3600 <= ?
+      ORDER BY hour, cause, class, region
+      """, .integer(hour),
+      as: { row in
+        (
+          row.integer(0),
+          LedgerEntry.RefusedWrites(
+            cause: row.text(1), dataClass: row.text(2), region: row.text(3), count: row.integer(4))
+        )
+      })
+    guard !rows.isEmpty else { return }
+    for (hour, counts) in Dictionary(grouping: rows, by: \.0).sorted(by: { $0.key < $1.key }) {
+      try append(.refusedWrites) { entry in
+        entry.hour = hour
+        entry.refusedWrites = counts.map(\.1)
+      }
+    }
+    try connection.run("DELETE FROM refused_write WHERE hour + 3600 <= ?", .integer(hour))
+  }
+
+  func noteBarred(_ places: [LedgerEntry.Place], shard: String, generation: Int64) throws {
+    try connection.run(
+      "DELETE FROM untallied WHERE shard = ? AND generation = ?",
+      .integer(shards[shard]?.id ?? 0), .integer(generation))
+    if connection.changes == 1, !places.isEmpty { try append(.barring) { $0.places = places } }
+  }
+
+  func rotate(from old: LedgerKey?, to new: LedgerKey, origin: String) throws {
+    let key = "\(new.noteKey(origin: origin))"
+    let inForce = try connection.text("SELECT key FROM signing_key ORDER BY entry DESC LIMIT 1")
+    guard let inForce else { return try append(key: key) }
+    if inForce == key { return }
+    guard let old, "\(old.noteKey(origin: origin))" == inForce else {
+      throw StorageError(
+        .wrongLedgerKey,
+        "The ledger key is not the one that the ledger names, which must sign the new one. Nothing was changed."
+      )
+    }
+    let signature = try old.signature(
+      of: LedgerEntry.keyText(origin: origin, key: key), as: origin)
+    try append(key: key, signature: Data(signature.bytes).base64EncodedString())
+  }
+
+  /// Says from where on there are texts, and which homes there are: whoever reads the ledger then need not know what was before.
+  func beginPruning(before minimum: Int64) throws {
+    try connection.run("UPDATE ledger SET minimum = ?1 WHERE minimum < ?1", .integer(minimum))
+    if connection.changes == 1 { try appendTotals() }
+  }
+
+  /// Deletes texts of entries that were pruned. Keys stay: by them the checkpoints of that time are verified.
+  func deleteTexts(_ range: Range<Int64>) throws(SQLiteError) {
+    try connection.run(
+      """
+      UPDATE entry SET text = NULL WHERE id >= ? AND id < ? AND text IS NOT NULL
+        AND id < (SELECT minimum FROM ledger) AND id NOT IN (SELECT entry FROM signing_key)
+      """, .integer(range.lowerBound), .integer(range.upperBound))
+  }
+
+  /// An entry that says which homes there are.
+  func appendTotals() throws {
+    var totals = LedgerTotals()
+    try connection.addPlacements(to: &totals)
+    let minimum = try connection.integer("SELECT minimum FROM ledger")
+    try append(.pruning) { entry in
+      entry.minimum = minimum
+      entry.totals = totals.places
+    }
+  }
+}
