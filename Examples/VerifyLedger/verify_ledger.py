@@ -268,10 +268,11 @@ def cosign(checkpoint, seed):
     print(f"— {name} {base64.b64encode(blob).decode()}")
 
 
-commands = {"entries": check_entries, "proof": check_proof, "request": check_request, "cosign": cosign}
-try:
-    commands[sys.argv[1]](*sys.argv[2:])
-except ValueError as problem:
-    sys.exit(f"rejected: {problem}")
-if sys.argv[1] != "cosign":
-    print("accepted")
+if __name__ == "__main__":
+    commands = {"entries": check_entries, "proof": check_proof, "request": check_request, "cosign": cosign}
+    try:
+        commands[sys.argv[1]](*sys.argv[2:])
+    except ValueError as problem:
+        sys.exit(f"rejected: {problem}")
+    if sys.argv[1] != "cosign":
+        print("accepted")

@@ -32,12 +32,18 @@ package final class DirectoryWriter: CommitContext {
   let insertEntry: Statement
   /// The number of the next entry of the ledger.
   var nextEntry: Int64 = 0
+  /// How many entries the tree had when the batch began.
+  var treeSize: Int64 = 0
   /// For the entries.
   let clock: WallClock
   let actor: String
+  let keepsLedger: Bool
 
-  init(connection: Connection, clock: WallClock, actor: String) throws(SQLiteError) {
+  init(
+    connection: Connection, clock: WallClock, actor: String, keepsLedger: Bool = true
+  ) throws(SQLiteError) {
     self.connection = connection
+    self.keepsLedger = keepsLedger
     self.clock = clock
     self.actor = actor
     insertEntry = try connection.prepare("INSERT INTO entry (id, hash, text) VALUES (?, ?, ?)")

@@ -60,7 +60,7 @@ package final class SQLiteDirectory: DirectoryStore {
   /// - Throws: ``StorageError`` with `foreignFile` or `wrongKey`.
   package init(
     path: String, key: HashKey, ballast: Ballast? = nil, clock: WallClock = .system,
-    actor: String = ""
+    actor: String = "", keepsLedger: Bool = true
   ) throws(StorageError) {
     try checking(Self.place) { () throws(DatabaseFile.Problem) in try DatabaseFile.check(path) }
     let identity = try storing(in: Self.place) {
@@ -105,7 +105,8 @@ package final class SQLiteDirectory: DirectoryStore {
       () throws(StorageError) in
       try storing(in: Self.place) {
         try DirectoryWriter(
-          connection: Connection(path: path, mode: .writing), clock: clock, actor: actor)
+          connection: Connection(path: path, mode: .writing), clock: clock, actor: actor,
+          keepsLedger: keepsLedger)
       }
     }
     readers = ReaderPool(

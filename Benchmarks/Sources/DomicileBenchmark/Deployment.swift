@@ -23,7 +23,9 @@ struct Deployment: Sendable {
   }
 
   /// A new deployment. Without a clock it keeps the machine's time, and sweeps by itself.
-  static func open(folder: String, clock: WallClock? = nil) async throws -> ResidencyRouter {
+  static func open(
+    folder: String, clock: WallClock? = nil, set: (inout RouterOptions) -> Void = { _ in }
+  ) async throws -> ResidencyRouter {
     for (name, text) in texts {
       let file = URL(filePath: "\(folder)/regions/\(name)")
       try FileManager.default.createDirectory(
@@ -37,6 +39,7 @@ struct Deployment: Sendable {
       options.clock = clock
       options.sweepInterval = nil
     }
+    set(&options)
     let data = "\(folder)/data"
     try await ResidencyRouter.initialize(
       data: data, regions: "\(folder)/regions", options: options)

@@ -35,6 +35,11 @@ struct DomicileBenchmark: AsyncParsableCommand {
       "Compile the policy of many rules, and print the memory.", visibility: .hidden))
   var compileOnce = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Verify the ledger in this folder, and print memory and time.", visibility: .hidden))
+  var verifyOnce: String?
+
   func validate() throws {
     guard pairs > 0, slice > 0, slice < 3_600 else {
       throw ValidationError(
@@ -44,6 +49,9 @@ struct DomicileBenchmark: AsyncParsableCommand {
 
   func run() async throws {
     if compileOnce { return try ManyRules.printPeakOfOneCompilation() }
+    if let verifyOnce {
+      return try await LedgerFolder.printPeakOfOneVerification(folder: verifyOnce)
+    }
     let shim = SyncShim()
     let disks = disk.isEmpty ? [.virtual100us, .virtual1ms] : disk
     guard shim != nil || disks == [.real] else {

@@ -91,7 +91,7 @@ final class ErasureDeployment {
 
 /// SQLite as it is, set up as our connections are.
 @safe
-private final class PlainConnection {
+final class PlainConnection {
   private let handle: OpaquePointer
 
   init(path: String) throws {

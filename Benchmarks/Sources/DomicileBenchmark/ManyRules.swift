@@ -121,9 +121,18 @@ enum ManyRules {
   /// By how much compiling raises the most memory that a process ever had, in MiB: asked of a process of its own, in which
   /// nothing was freed that could be used again.
   static func mebibytesInChild() throws -> Double {
+    let text = try inChild(["--compile-once"])
+    guard let kibibytes = Double(text) else {
+      throw BenchmarkError("the process that compiles once said: \(text)")
+    }
+    return kibibytes / 1_024
+  }
+
+  /// What a process of this program with these arguments prints.
+  static func inChild(_ arguments: [String]) throws -> String {
     let child = Process()
     child.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    child.arguments = ["--compile-once"]
+    child.arguments = arguments
     let output = Pipe()
     child.standardOutput = output
     try child.run()
@@ -131,10 +140,10 @@ enum ManyRules {
     child.waitUntilExit()
     let text = String(decoding: printed, as: UTF8.self).trimmingCharacters(
       in: .whitespacesAndNewlines)
-    guard child.terminationStatus == 0, let kibibytes = Double(text) else {
-      throw BenchmarkError("the process that compiles once said: \(text)")
+    guard child.terminationStatus == 0 else {
+      throw BenchmarkError("the process “\(arguments.joined(separator: " "))” said: \(text)")
     }
-    return kibibytes / 1_024
+    return text
   }
 
   /// What that process does.
@@ -146,7 +155,7 @@ enum ManyRules {
     withExtendedLifetime(policy) { print(after - before) }
   }
 
-  private static func kibibytes(_ name: String) throws -> Int {
+  static func kibibytes(_ name: String) throws -> Int {
     let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
     let line = status.split(separator: "\n").first { $0.hasPrefix("\(name):") }
     guard

@@ -8,6 +8,9 @@ enum RowKind: String, CaseIterable {
   case getMany = "get 64 keys in one call"
   case erase = "erase one user, purged"
   case sweep = "put during a sweep"
+  case admitMany = "admit 1,000 users in one call"
+  case admitOne = "admit one user, 64 callers"
+  case verifyLedger = "verify a ledger of 1,000,000 entries, memory"
   case compile = "compile 10,000 rules"
   case compileMemory = "compile 10,000 rules, memory"
   case verdict = "a verdict by 10,000 rules"
@@ -15,8 +18,8 @@ enum RowKind: String, CaseIterable {
   /// Whether it waits for syncs, so that the disk matters.
   var isWrite: Bool {
     switch self {
-    case .putManyCallers, .putOneCaller, .erase, .sweep: true
-    case .get, .getMany, .compile, .compileMemory, .verdict: false
+    case .putManyCallers, .putOneCaller, .erase, .sweep, .admitMany, .admitOne: true
+    case .get, .getMany, .compile, .compileMemory, .verdict, .verifyLedger: false
     }
   }
 
@@ -27,6 +30,8 @@ enum RowKind: String, CaseIterable {
     case .erase: .atMost(0.1)
     case .compile, .compileMemory: .atMost(1)
     case .verdict: .atMost(1.2)
+    case .admitMany, .admitOne: .atLeast(0.9)
+    case .verifyLedger: .atMost(1.5)
     case .putOneCaller, .getMany: nil
     }
   }
@@ -47,6 +52,8 @@ struct Stage {
     case .erase: return [try await erasures(kind, place)]
     case .sweep: return try await sweeps(kind, place)
     case .compile, .compileMemory, .verdict: return [try await policies(kind)]
+    case .admitMany, .admitOne: return [try await admissions(kind, place)]
+    case .verifyLedger: return [try await verifications(kind, place)]
     case .putManyCallers, .putOneCaller, .get, .getMany: break
     }
     // Ours first: it turns SQLite's memory statistics off for the process, to the good of all sides.
@@ -83,7 +90,7 @@ struct Stage {
       return try await gets(kind, recordsPerCall: Workload.keysPerCall, ours.getMany) {
         table.getMany(&$0)
       }
-    case .erase, .sweep, .compile, .compileMemory, .verdict:
+    case .erase, .sweep, .compile, .compileMemory, .verdict, .admitMany, .admitOne, .verifyLedger:
       preconditionFailure("these have a deployment of their own, or none")
     }
   }
@@ -151,6 +158,46 @@ struct Stage {
       what: kind.rawValue, disk: disk, unit: .milliseconds, baselineName: "VACUUM",
       goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
     row.remark = "the file had \(bytes >> 20) MiB"
+    return row
+  }
+
+  /// What admissions cost with a ledger and without.
+  private func admissions(_ kind: RowKind, _ place: String) async throws -> Row {
+    let with = try await AdmissionDeployment(folder: "\(place)/with", keepsLedger: true)
+    let without = try await AdmissionDeployment(folder: "\(place)/without", keepsLedger: false)
+    let callers = kind == .admitMany ? 1 : Workload.callers
+    let count = kind == .admitMany ? 1_000 : 1
+    let figures = try await plan.interleave {
+      try await plan.writesPerSecond(callers: callers) { _ in try await with.admit(count) }
+    } baseline: {
+      try await plan.writesPerSecond(callers: callers) { _ in try await without.admit(count) }
+    }
+    await with.close()
+    await without.close()
+    return Row(
+      what: kind.rawValue, disk: disk, unit: .perSecond, baselineName: "no ledger",
+      goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
+  }
+
+  /// How much memory a process takes that verifies a large ledger, against a small one.
+  private func verifications(_ kind: RowKind, _ place: String) async throws -> Row {
+    let large = try await LedgerFolder(
+      folder: "\(place)/large", entries: plan.isSmoke ? 20_000 : 1_000_000)
+    let small = try await LedgerFolder(folder: "\(place)/small", entries: 10_000)
+    var seconds: [Double] = []
+    let figures = try await plan.interleave {
+      let (mebibytes, time) = try large.verifyInChild()
+      seconds.append(time)
+      return mebibytes
+    } baseline: {
+      try small.verifyInChild().mebibytes
+    }
+    var row = Row(
+      what: kind.rawValue, disk: nil, unit: .mebibytes, baselineName: "10,000",
+      goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
+    row.remark =
+      "one pass over \(large.entries) entries took \(Int(seconds.median.rounded())) s,"
+      + " \(Int(Double(large.entries) / seconds.median)) entries/s"
     return row
   }
 

@@ -34,6 +34,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case erasureUnfinished
     /// A file has bytes that nothing refers to: something else than Domicile has written it.
     case remnants
+    /// The ledger was changed, or is not what was signed.
+    case ledgerBroken
     /// The clock differs from what a shard knows of the time; nothing is swept there.
     case clockInDoubt
     /// A file may be read by others than its owner.
@@ -127,6 +129,13 @@ extension ResidencyRouter {
     if deep {
       try routing {
         report.add(try directory.searchRemnants(), what: "The directory", file: "directory.sqlite")
+      }
+      for finding in try verifyLedger().findings {
+        let place = finding.entry.map { "entry \($0)" } ?? "the whole"
+        report.add(
+          .ledgerBroken,
+          "The ledger (\(place)): \(finding.message) Run “domicile ledger verify” with checkpoints that lie elsewhere, and restore"
+            + " the directory.")
       }
     }
     let current = inForce

@@ -177,7 +177,14 @@ extension ResidencyRouter {
   private func noteRead(
     _ owner: OwnerKey, _ dataClasses: [String]?, _ command: String
   ) async throws(RouterError) {
+    let isName = command.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+    guard (1...100).contains(command.utf8.count), isName else {
+      throw RouterError(
+        .invalidArgument,
+        "What was asked is named by 1 to 100 bytes without control characters. Nothing was noted.")
+    }
     try await routing {
+      for name in dataClasses ?? [] { _ = try policy.number(ofClass: name) }
       // Of somebody who is unknown nothing can be read.
       guard let entry = try directory.user(owner) else { return }
       try await directory.note(

@@ -109,7 +109,12 @@ extension ResidencyRouter {
       let current = try await currentPolicy()
       let group = try groupEntry(owner)
       guard let user = try routing({ try directory.user(joiner) }) else { throw Self.userNotFound }
-      try checkJoining(user, group, barsHomes: barsHomes, under: current)
+      do throws(RouterError) {
+        try checkJoining(user, group, barsHomes: barsHomes, under: current)
+      } catch {
+        await note([error.verdict.map { .refusal($0, isGroup: true) }].compactMap(\.self))
+        throw error
+      }
       let joined = HomeProfile(group.profile.members + user.profile.members)
       // Without the rules, which would tell of a member's tags.
       let barred = try barredHomes(joined, of: group).rules.mapValues { _ in [String]() }

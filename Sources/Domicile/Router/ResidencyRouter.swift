@@ -161,7 +161,7 @@ public final class ResidencyRouter: Service, Sendable {
       let directory = try SQLiteDirectory(
         path: folder.directoryFile, key: key,
         ballast: folder.ballast(bytes: options.ballastBytes), clock: options.clock,
-        actor: options.actorName)
+        actor: options.actorName, keepsLedger: options.keepsLedger)
       let applied = try directory.policyInForce()
       let policy = try ResidencyPolicy(files: applied.files, on: applied.day)
       if let location = options.location { _ = try policy.number(ofCountry: location) }

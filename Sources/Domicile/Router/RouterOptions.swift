@@ -51,6 +51,9 @@ public struct RouterOptions: Sendable {
   /// Receives counts and times, labelled with regions, data classes and error codes.
   public var metrics: any MetricsFactory = MetricsSystem.factory
 
+  /// Whether decisions become entries of the ledger: for the benchmark, which asks what that costs.
+  @_spi(Benchmark) public var keepsLedger = true
+
   /// Random numbers for aliases, versions and keys.
   package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
 

@@ -8,11 +8,12 @@ extension DirectoryWriter {
   func append(
     _ kind: LedgerEntry.Kind, _ complete: (inout LedgerEntry) -> Void = { _ in }
   ) throws {
+    guard keepsLedger else { return }
     try append(
       LedgerEntry(kind, time: clock.now, actor: actor, policy: policyOfEntries, complete))
   }
 
-  func append(_ entry: LedgerEntry) throws {
+  private func append(_ entry: LedgerEntry) throws {
     let text = try entry.text()
     try insertEntry.bind(1, nextEntry)
     try insertEntry.bind(2, TreeHash(leaf: text.utf8).bytes)
@@ -33,14 +34,17 @@ extension DirectoryWriter {
 
   /// Where the next entry goes: behind what earlier jobs of the batch have appended, which the tree does not have yet.
   func readNextEntry() throws(SQLiteError) {
-    nextEntry =
-      try connection.integer(
-        "SELECT max((SELECT size FROM ledger), (SELECT ifnull(max(id), -1) + 1 FROM entry))") ?? 0
+    let extent = try connection.rows(
+      "SELECT size, (SELECT max(id) FROM entry) FROM ledger",
+      as: { (size: $0.integer(0), last: $0.integerIfPresent(1) ?? -1) }
+    ).first
+    treeSize = extent?.size ?? 0
+    nextEntry = max(treeSize, (extent?.last ?? -1) + 1)
   }
 
   package func endBatch() throws {
+    guard treeSize < nextEntry else { return }
     let (size, frontier) = try connection.ledgerFrontier()
-    guard size < nextEntry else { return }
     var tree = frontier
     let hashes = try connection.rows(
       "SELECT hash FROM entry WHERE id >= ? ORDER BY id", .integer(size),
