@@ -128,9 +128,10 @@ enum DirectorySchema {
       one INTEGER PRIMARY KEY CHECK (one = 1),
       size INTEGER NOT NULL,
       frontier BLOB NOT NULL,
-      minimum INTEGER NOT NULL
+      minimum INTEGER NOT NULL,
+      pruned INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO ledger VALUES (1, 0, x'', 0);
+    INSERT INTO ledger VALUES (1, 0, x'', 0, 0);
     CREATE TABLE signing_key (
       entry INTEGER PRIMARY KEY,
       key TEXT NOT NULL

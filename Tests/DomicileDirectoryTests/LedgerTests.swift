@@ -136,15 +136,15 @@ import Testing
       let minimum = try await directory.pruneLedger(
         before: clock.now.addingTimeInterval(-500), by: .soon)
       #expect(minimum == 4)
-      // The key stays; the others of that time are hashes.
+      // The key and the policy stay; the others of that time are hashes.
       let left = try directory.entries(from: 0, limit: 10).map { $0.entry?.kind }
-      #expect(left == [.key, nil, nil, nil, .admission, .pruning])
+      #expect(left == [.key, .policy, nil, nil, .admission, .pruning])
       let pruning = try #require(try directory.entries(from: 5, limit: 1).first?.entry)
       #expect(pruning.minimum == 4)
       #expect(pruning.totals?.compactMap(\.homes).reduce(0, +) == 3)
       let result = try directory.verifyLedger(since: [checkpoint])
       #expect(result.findings.isEmpty)
-      #expect(result.pruned == 3)
+      #expect(result.pruned == 2)
       _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
       // Again: nothing more to prune, and no other entry.
       #expect(

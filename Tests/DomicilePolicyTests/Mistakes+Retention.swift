@@ -65,6 +65,22 @@ extension Mistake {
           policy.yaml:13:26: the class “directory” is the directory's own and takes no “retention”
           """),
       .inPolicy(
+        "a ledger that keeps nothing long", "directory: {}",
+        becomes: "directory: {}\n  ledger: {retention: {longest: 29d}}",
+        says: """
+          policy.yaml:14:23: the ledger keeps the texts of its entries for 30d at least: nobody could look into a complaint else
+          """),
+      .inPolicy(
+        "a ledger with collections", "directory: {}",
+        becomes: "directory: {}\n  ledger: {collections: [entries]}",
+        says: "policy.yaml:14:26: the class “ledger” is the ledger's own and has no collections"),
+      .inPolicy(
+        "a ledger with another limit", "directory: {}",
+        becomes: "directory: {}\n  ledger: {retention: {default: 1y}}",
+        says:
+          "policy.yaml:14:11: the class “ledger” takes “longest” only: how long texts of entries are kept"
+      ),
+      .inPolicy(
         "limits on lines of their own",
         "{collections: [receipts]}",
         becomes: """

@@ -41,6 +41,17 @@ import Testing
     #expect(try difference(same, from: limited).changes.isEmpty)
   }
 
+  @Test func `how long the ledger is kept is a difference, and no class of the users'`() throws {
+    let kept = Self.small("directory: {}", "directory: {}\n  ledger: {retention: {longest: 5y}}")
+    let term = try #require(try difference(kept).terms.first)
+    #expect(term.kind == .retention && term.name == "ledger")
+    #expect(term.before == nil && term.after == "longest 5y")
+    let policy = try ResidencyPolicy(files: kept)
+    #expect(policy.ledgerLongest == .seconds(5 * 31_536_000))
+    #expect(!policy.classes.map(\.name).contains("ledger"))
+    #expect(try ResidencyPolicy(files: .small).ledgerLongest == nil)
+  }
+
   @Test func `a rule that lets nobody off any more is a change for those with the attribute`()
     throws
   {

@@ -115,6 +115,93 @@ import Testing
     }
   }
 
+  @Test
+  func `texts that are older than the policy says are gone from the files, and the rest verifies`()
+    async throws
+  {
+    let keeping = RegionFiles.small.replacing(
+      "directory: {}", in: "policy.yaml",
+      with: "directory: {}\n  ledger: {retention: {longest: 30d}}")
+    let deployment = try await TemporaryDeployment(files: keeping)
+    try await deployment.withRouter { router in
+      let alias = try await live(router)
+      let note = try router.checkpoint()
+      deployment.clock.advance(by: .seconds(31 * 86_400))
+      // The shards notice that time has passed.
+      _ = await router.sweep()
+      try await router.admit(UserID("cyd"), residence: "DE")
+      await router.tendLedger()
+      #expect(try router.ledgerEntries(from: 2, limit: 1).first?.entry == nil)
+      for file in files(deployment) where file.name.hasPrefix("directory.sqlite") {
+        #expect(file.bytes.range(of: Data(alias.utf8)) == nil, "\(file.name)")
+      }
+      let result = try router.verifyLedger(since: ["\(note)"])
+      #expect(result.findings.isEmpty, "\(result.findings)")
+      // The report still knows where everybody is, and what it does not know.
+      let report = try router.report(asOf: deployment.clock.now)
+      #expect(report.homes.reduce(0) { $0 + $1.homes } == 5)
+      // But for the key and the policy.
+      #expect(report.firstEntry == result.pruned + 2)
+      #expect(report.policy != nil)
+      #expect(result.pruned >= 9)
+      let before = try router.report(asOf: deployment.clock.now.addingTimeInterval(-86_400))
+      #expect(before.homes.reduce(0) { $0 + $1.homes } == 3)
+    }
+  }
+
+  @Test func `what was refused is counted, and an entry when the hour is over`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      try await router.admit(ben, residence: "US")
+      _ = try await router.retag(ben, residence: "DE")
+      for _ in 0..<3 {
+        await #expect(throws: RouterError.self) {
+          try await router.user(ben).put("x".utf8, key: "k", in: .inbox)
+        }
+      }
+      await router.tendLedger()
+      #expect(try !router.ledgerEntries().contains { $0.entry?.kind == .refusedWrites })
+      deployment.clock.advance(by: .seconds(3_600))
+      await router.tendLedger()
+      let entry = try #require(
+        try router.ledgerEntries().compactMap(\.entry).first { $0.kind == .refusedWrites })
+      let counts = try #require(entry.refusedWrites)
+      #expect(
+        counts.map { "\($0.count) \($0.cause) \($0.dataClass) \($0.region)" } == [
+          "3 barred messages ashburn"
+        ])
+    }
+  }
+
+  @Test func `what a policy bars is an entry once the shards know of it, whoever applied it`()
+    async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    let barring = RegionFiles.small.replacing(
+      "otherwise: {store: anywhere}", in: "policy.yaml",
+      with: """
+          - name: no-us
+            residents: US
+            store: IN
+            reason: A new law.
+        otherwise: {store: anywhere}
+        """)
+    try await deployment.withRouter { router in
+      try await router.admit(ben, residence: "US", dataClasses: ["messages"])
+      try await router.admit(UserID("cyd"), residence: "US", dataClasses: ["messages"])
+      let policy = try ResidencyPolicy(files: barring, on: router.policy.day)
+      #expect(try await router.apply(policy).isApplied)
+      let entries = try router.ledgerEntries().compactMap(\.entry)
+      #expect(entries.suffix(2).map(\.kind) == [.policy, .barring])
+      let place = try #require(entries.last?.places?.first)
+      #expect(place.homes == 2)
+      #expect(place.country == "US")
+      #expect(place.rules == ["no-us"])
+      await router.tendLedger()
+      #expect(try router.ledgerEntries().count == entries.count)
+    }
+  }
+
   @Test func `a group's entries name no member, and no rule that tells of one`() async throws {
     let deployment = try await TemporaryDeployment()
     try await deployment.withRouter { router in

@@ -48,7 +48,7 @@ public struct LedgerReport: Sendable, Codable, Hashable {
   public let erased: Int
   public let erasing: [String]
   public let violations: [Violation]
-  /// The first entry that has a text: what was before is in the sums of homes, and in nothing else.
+  /// From here on all entries have texts: what was before is in the sums of homes and in the policy, and in nothing else.
   public let firstEntry: Int64
   /// How many entries, from the first of the ledger on, this is made from, and the root of their tree.
   public let size: Int64
@@ -117,7 +117,7 @@ private struct ReportPass {
   private(set) var size: Int64 = 0
   private(set) var policyEntry: Int64?
   private var policy: LedgerEntry.Policy?
-  private var firstEntry: Int64?
+  private var firstEntry: Int64 = 0
   /// Changes since the first text.
   private var changes = LedgerTotals()
   private var changesThen = LedgerTotals()
@@ -127,7 +127,8 @@ private struct ReportPass {
   private var writes: [Refusal: Int] = [:]
   private var erasuresAsked = 0
   private var erased = 0
-  private var erasing: Set<String> = []
+  /// By alias, the classes that are not gone yet; nil: all, and the user.
+  private var erasing: [String: Set<String>?] = [:]
   /// By shard, what the policy in force bars.
   private var barred: [String: [Place: Int]] = [:]
   /// By alias, what tags have barred since.
@@ -136,10 +137,9 @@ private struct ReportPass {
   init(date: Date) { self.date = date }
 
   mutating func add(_ numbered: NumberedEntry) {
-    guard let entry = numbered.entry else { return }
-    // Keys are never pruned.
-    if firstEntry == nil, entry.kind != .key || numbered.number == 0 {
-      firstEntry = numbered.number
+    guard let entry = numbered.entry else {
+      firstEntry = numbered.number + 1
+      return
     }
     let isThen = entry.date <= date
     if entry.kind == .pruning {
@@ -180,11 +180,20 @@ private struct ReportPass {
       }
     case .erasing:
       erasuresAsked += 1
-      erasing.insert(entry.alias ?? "")
+      let alias = entry.alias ?? ""
+      let others = erasing[alias].map { $0 ?? [] } ?? []
+      let isWhole = entry.isWhole == true || erasing[alias] == .some(nil)
+      erasing[alias] = .some(isWhole ? nil : others.union(entry.dataClasses ?? []))
     case .erased:
       if entry.isWhole == true { erased += 1 }
-      erasing.remove(entry.alias ?? "")
+      let alias = entry.alias ?? ""
       let gone = Set(entry.places?.map(\.dataClass) ?? [])
+      let left = erasing[alias].flatMap { $0 }?.subtracting(gone)
+      if entry.isWhole == true || left?.isEmpty == true {
+        erasing[alias] = nil
+      } else if let left {
+        erasing[alias] = .some(left)
+      }
       barredByTags[entry.alias ?? ""]?.removeAll {
         entry.isWhole == true || gone.contains($0.dataClass)
       }
@@ -224,13 +233,13 @@ private struct ReportPass {
           country: $0.country, region: $0.region, dataClass: $0.dataClass, homes: $1)
       },
       refusedAdmissions: Self.refusals(admissions), refusedWrites: Self.refusals(writes),
-      erasuresAsked: erasuresAsked, erased: erased, erasing: erasing.sorted(),
+      erasuresAsked: erasuresAsked, erased: erased, erasing: erasing.keys.sorted(),
       violations: violations.sorted { $0.key < $1.key }.map {
         LedgerReport.Violation(
           country: $0.country, region: $0.region, dataClass: $0.dataClass, rules: $0.rules,
           homes: $1)
       },
-      firstEntry: firstEntry ?? 0, size: size, root: "\(root)",
+      firstEntry: firstEntry, size: size, root: "\(root)",
       policyProof: policyProof.map(\.description),
       consistencyProof: consistencyProof.map(\.description), checkpoint: "\(checkpoint)")
   }

@@ -157,13 +157,17 @@ extension DirectoryWriter {
     if connection.changes == 1 { try appendTotals() }
   }
 
-  /// Deletes texts of entries that were pruned. Keys stay: by them the checkpoints of that time are verified.
+  /// Deletes texts of entries that were pruned. Keys and policies stay: by them the checkpoints and decisions of that time are
+  /// verified.
   func deleteTexts(_ range: Range<Int64>) throws(SQLiteError) {
     try connection.run(
       """
       UPDATE entry SET text = NULL WHERE id >= ? AND id < ? AND text IS NOT NULL
         AND id < (SELECT minimum FROM ledger) AND id NOT IN (SELECT entry FROM signing_key)
+        AND instr(text, '"kind":"policy"') = 0
       """, .integer(range.lowerBound), .integer(range.upperBound))
+    try connection.run(
+      "UPDATE ledger SET pruned = ?1 WHERE pruned < ?1", .integer(range.upperBound))
   }
 
   /// An entry that says which homes there are.

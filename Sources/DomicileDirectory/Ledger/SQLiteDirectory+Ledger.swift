@@ -61,15 +61,10 @@ extension SQLiteDirectory {
   package func pruneLedger(
     before time: Date, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Int64 {
-    let (begin, first) = try readers.read { reader in
-      (
-        try reader.connection.integer("SELECT minimum FROM ledger") ?? 0,
-        try reader.connection.integer(
-          """
-          SELECT id FROM entry WHERE text IS NOT NULL AND id NOT IN (SELECT entry FROM signing_key)
-          ORDER BY id LIMIT 1
-          """)
-      )
+    let (begin, pruned) = try readers.read { reader in
+      try reader.connection.rows(
+        "SELECT minimum, pruned FROM ledger", as: { ($0.integer(0), $0.integer(1)) }
+      ).first ?? (0, 0)
     }
     var minimum = begin
     search: while true {
@@ -86,7 +81,7 @@ extension SQLiteDirectory {
       }
     }
     // Some at a time: nobody waits long for the writer.
-    guard var next = first else { return minimum }
+    var next = pruned
     while next < minimum {
       let range = next..<min(next + 10_000, minimum)
       try await commits.commit(by: deadline) { writer in try writer.deleteTexts(range) }
