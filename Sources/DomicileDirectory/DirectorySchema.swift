@@ -149,6 +149,8 @@ enum DirectorySchema {
       generation INTEGER NOT NULL
     ) STRICT;
     ALTER TABLE tombstone DROP COLUMN serial;
+    ALTER TABLE hold ADD COLUMN telling INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX hold_telling ON hold (user) WHERE telling <> 0;
     ALTER TABLE placement ADD COLUMN is_admitted INTEGER NOT NULL DEFAULT 0;
     UPDATE placement SET is_admitted = 1 WHERE state <> 'admitting';
     """

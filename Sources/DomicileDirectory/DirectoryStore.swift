@@ -151,6 +151,9 @@ package protocol DirectoryStore: LedgerStore {
   /// Users whose erasure somebody began and did not finish, or waits for what was held and may go now.
   func dueErasures(at time: Date, limit: Int) throws(StorageError) -> [OwnerKey]
 
+  /// Whether somebody is being erased who is, or was, in a group.
+  func hasErasingMembers(_ group: OwnerKey) throws(StorageError) -> Bool
+
   /// How many erasures go on.
   func leasedErasures() throws(StorageError) -> Int
 
@@ -162,6 +165,21 @@ package protocol DirectoryStore: LedgerStore {
   func addHold(
     _ hold: LegalHold, on owner: OwnerKey, shortens: Bool, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> NotedHold?
+
+  /// Whether an admission by this process may have placed a class on which there is a legal hold, which is still to be told to
+  /// the home. Somebody who finds none to be told sets it back.
+  var mayHaveFlaggedHolds: Bool { get nonmutating set }
+
+  /// Notes that all shards know of a hold as it is, unless it has another end by now.
+  func noteTold(
+    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError)
+
+  /// Holds, one for each class, of which, or of whose release, some shard may not know: those of some users after one, in the
+  /// order of their numbers.
+  func untoldHolds(
+    after user: Int64, limit: Int
+  ) throws(StorageError) -> [(user: UserEntry, hold: LegalHold)]
 
   /// Notes that a hold has ended, so that no erasure tells a shard of it any more; whether there is one of that name.
   func endHold(

@@ -195,14 +195,11 @@ extension DirectoryWriter {
     return nil
   }
 
-  /// The hold as it was where it had not ended, and would have at another time; whether an erasure of all of it is under way,
-  /// which has not read of the hold.
+  /// The hold as it was where it had not ended, and would have at another time.
   ///
   /// - Throws: ``StorageError`` with `invalidArgument` if it would end earlier than before and may not.
-  func add(_ hold: LegalHold, on owner: OwnerKey, shortens: Bool) throws -> (
-    replaced: [LegalHold], mayBeMissed: Bool
-  ) {
-    guard let (user, alias, isGroup) = try nameInEntries(of: owner) else { return ([], false) }
+  func add(_ hold: LegalHold, on owner: OwnerKey, shortens: Bool) throws -> [LegalHold] {
+    guard let (user, alias, isGroup) = try nameInEntries(of: owner) else { return [] }
     var replaced: [LegalHold] = []
     let until = hold.until.map { SQLValue.integer($0.milliseconds) } ?? .null
     for dataClass in hold.dataClasses {
@@ -221,8 +218,8 @@ extension DirectoryWriter {
       replaced += before
       try connection.run(
         """
-        INSERT INTO hold (user, class, name, reason, placed, until) VALUES (?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET reason = excluded.reason, until = excluded.until
+        INSERT INTO hold (user, class, name, reason, placed, until, telling) VALUES (?, ?, ?, ?, ?, ?, 1)
+        ON CONFLICT DO UPDATE SET reason = excluded.reason, until = excluded.until, telling = 1
         """, .integer(user), .text(dataClass), .text(hold.name), .text(hold.reason),
         .integer(hold.placed.milliseconds), until)
     }
@@ -233,10 +230,7 @@ extension DirectoryWriter {
       entry.until = hold.until.map { Int64($0.timeIntervalSince1970) }
     }
     try wakeErasure(of: owner)
-    let leased = try connection.integer(
-      "SELECT 1 FROM user WHERE id = ? AND erasing IS NOT NULL AND erasure_lease > ?",
-      .integer(user), .integer(hold.placed.milliseconds))
-    return (LegalHold.joined(replaced), leased != nil)
+    return LegalHold.joined(replaced)
   }
 
   private func nameInEntries(
@@ -292,10 +286,22 @@ extension DirectoryWriter {
     }
     try connection.run(
       """
-      UPDATE hold SET until = min(coalesce(until, ?1), ?1)
+      UPDATE hold SET until = min(coalesce(until, ?1), ?1), telling = 2
       WHERE name = ?2 AND user = (SELECT id FROM user WHERE owner = ?3)
       """, .integer(time.milliseconds), .text(name), .blob(owner.bytes))
     return connection.changes > 0
+  }
+
+  /// Notes that all shards know of a hold as it is, unless it has another end by now.
+  func noteTold(_ hold: LegalHold, on owner: OwnerKey) throws(SQLiteError) {
+    for dataClass in hold.dataClasses {
+      try connection.run(
+        """
+        UPDATE hold SET telling = 0 WHERE class = ? AND name = ? AND until IS ? AND telling = 1
+          AND user = (SELECT id FROM user WHERE owner = ?)
+        """, .text(dataClass), .text(hold.name),
+        hold.until.map { .integer($0.milliseconds) } ?? .null, .blob(owner.bytes))
+    }
   }
 
   func removeHold(_ name: String, from owner: OwnerKey) throws -> Bool {
@@ -309,13 +315,14 @@ extension DirectoryWriter {
 }
 
 extension LegalHold {
-  static let columns = "h.class, h.name, h.reason, h.placed, h.until"
+  static let columns = "h.class, h.name, h.reason, h.placed, h.until, h.telling"
 
   /// A row of the table `hold`.
   init(_ row: Statement) {
     self.init(
       name: row.text(1), dataClasses: [row.text(0)], reason: row.text(2),
       placed: Date(milliseconds: row.integer(3)),
-      until: row.integerIfPresent(4).map(Date.init(milliseconds:)))
+      until: row.integerIfPresent(4).map(Date.init(milliseconds:)),
+      isPending: row.integer(5) != 0, isReleased: row.integer(5) == 2)
   }
 }

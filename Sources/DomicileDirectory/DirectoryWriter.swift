@@ -34,6 +34,10 @@ package final class DirectoryWriter: CommitContext {
   var nextEntry: Int64 = 0
   /// How many entries the tree had when the batch began.
   var treeSize: Int64 = 0
+  private var policyNamed: (law: LawReference, day: PolicyDay, policy: LedgerEntry.Policy)?
+  /// Whether a legal hold is to be told to a home that has been placed since this was asked.
+  var hasFlaggedHolds = false
+  let encoder = LedgerEntry.encoder
   /// For the entries.
   let clock: WallClock
   let actor: String
@@ -332,6 +336,11 @@ package final class DirectoryWriter: CommitContext {
     try placePlacement.bind(5, ticket.home.tags)
     try placePlacement.run()
     guard connection.changes == 1 else { return outrun }
+    // A legal hold that outlived the erasure of the class is on what comes now, too.
+    try connection.run(
+      "UPDATE hold SET telling = 1 WHERE user = ? AND class = ? AND telling = 0",
+      .integer(ticket.userID), .text(ticket.home.dataClass))
+    if connection.changes > 0 { hasFlaggedHolds = true }
     // Its home was staged with these tags, and none is left at another target.
     try forgetPendingTags(of: ticket.userID, ticket.home.dataClass)
     return nil
@@ -385,10 +394,12 @@ package final class DirectoryWriter: CommitContext {
 
   /// What the entries name as the policy in force.
   var policyOfEntries: LedgerEntry.Policy? {
-    inForce.generation == 0
-      ? nil
-      : LedgerEntry.Policy(
-        generation: inForce.generation, digest: inForce.digest.description, day: "\(day)")
+    if let named = policyNamed, named.law == inForce, named.day == day { return named.policy }
+    if inForce.generation == 0 { return nil }
+    let policy = LedgerEntry.Policy(
+      generation: inForce.generation, digest: inForce.digest.description, day: "\(day)")
+    policyNamed = (inForce, day, policy)
+    return policy
   }
 
   func place(_ dataClass: String, inShard name: String) throws -> LedgerEntry.Place {

@@ -248,8 +248,21 @@ public struct LegalHold: Sendable, Codable, Hashable {
   public let placed: Date
   /// Nil: until it is released.
   public let until: Date?
+  /// Whether some shard may not know of it yet, or of its release: an open router tells it within a minute.
+  public let isPending: Bool
+  /// Whether it is its release of which they may not know.
+  package private(set) var isReleased = false
 
-  package init(name: String, dataClasses: [String], reason: String, placed: Date, until: Date?) {
+  private enum CodingKeys: String, CodingKey {
+    case name, dataClasses, reason, placed, until, isPending
+  }
+
+  package init(
+    name: String, dataClasses: [String], reason: String, placed: Date, until: Date?,
+    isPending: Bool = true, isReleased: Bool = false
+  ) {
+    self.isPending = isPending
+    self.isReleased = isReleased
     self.name = name
     self.dataClasses = dataClasses
     self.reason = reason
@@ -290,6 +303,4 @@ package struct NotedHold: Sendable {
   package let entry: UserEntry
   /// As it was on those classes where it would have ended at another time.
   package let replaced: [LegalHold]
-  /// Whether an erasure of all of it is under way, which has not read of the hold.
-  package let mayBeMissed: Bool
 }

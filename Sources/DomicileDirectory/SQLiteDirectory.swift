@@ -2,6 +2,7 @@ package import DomicilePolicy
 import DomicileSQLite
 package import DomicileStorage
 package import Foundation
+import Synchronization
 
 /// The directory in a SQLite file of this machine.
 package final class SQLiteDirectory: DirectoryStore {
@@ -9,6 +10,8 @@ package final class SQLiteDirectory: DirectoryStore {
   package let keyCheck: [UInt8]
   let commits: GroupCommit<DirectoryWriter>
   let readers: ReaderPool<DirectoryReader>
+
+  private let flaggedHolds = Flag()
 
   private static let place = "the directory"
 
@@ -282,8 +285,11 @@ package final class SQLiteDirectory: DirectoryStore {
   package func commitAdmissions(
     _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?] {
-    try await commits.commit(by: deadline) { writer in
-      try writer.commit(tickets, law: law)
+    try await commits.commit(by: deadline) { [flaggedHolds] writer in
+      writer.hasFlaggedHolds = false
+      let outcomes = try writer.commit(tickets, law: law)
+      if writer.hasFlaggedHolds { flaggedHolds.set(true) }
+      return outcomes
     }
   }
 
@@ -359,6 +365,11 @@ package final class SQLiteDirectory: DirectoryStore {
 
   // MARK: Erasures and holds
 
+  package var mayHaveFlaggedHolds: Bool {
+    get { flaggedHolds.isSet }
+    set { flaggedHolds.set(newValue) }
+  }
+
   package func beginErasure(
     _ owner: OwnerKey, dataClasses: Set<String>?, continuing alias: OwnerAlias?, at time: Date,
     by deadline: ContinuousClock.Instant
@@ -400,6 +411,16 @@ package final class SQLiteDirectory: DirectoryStore {
     }.compactMap(\.self)
   }
 
+  package func hasErasingMembers(_ group: OwnerKey) throws(StorageError) -> Bool {
+    try readers.read { reader in
+      try reader.connection.integer(
+        """
+        SELECT 1 FROM user g JOIN member m ON m.group_id = g.id JOIN user u ON u.id = m.user
+        WHERE g.owner = ? AND u.erasing IS NOT NULL LIMIT 1
+        """, .blob(group.bytes)) != nil
+    }
+  }
+
   package func leasedErasures() throws(StorageError) -> Int {
     try readers.read { reader in
       Int(
@@ -411,11 +432,11 @@ package final class SQLiteDirectory: DirectoryStore {
   package func addHold(
     _ hold: LegalHold, on owner: OwnerKey, shortens: Bool, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> NotedHold? {
-    let noted = try await commits.commit(by: deadline) { writer in
+    let replaced = try await commits.commit(by: deadline) { writer in
       try writer.add(hold, on: owner, shortens: shortens)
     }
     return try user(owner).map {
-      NotedHold(entry: $0, replaced: noted.replaced, mayBeMissed: noted.mayBeMissed)
+      NotedHold(entry: $0, replaced: replaced)
     }
   }
 
@@ -431,6 +452,32 @@ package final class SQLiteDirectory: DirectoryStore {
     _ name: String, from owner: OwnerKey, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> Bool {
     try await commits.commit(by: deadline) { writer in try writer.removeHold(name, from: owner) }
+  }
+
+  package func noteTold(
+    _ hold: LegalHold, on owner: OwnerKey, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) {
+    try await commits.commit(by: deadline) { writer in try writer.noteTold(hold, on: owner) }
+  }
+
+  package func untoldHolds(
+    after user: Int64, limit: Int
+  ) throws(StorageError) -> [(user: UserEntry, hold: LegalHold)] {
+    try readers.read { reader in
+      let owners = try reader.connection.rows(
+        """
+        SELECT DISTINCT u.id, u.owner FROM hold h INDEXED BY hold_telling JOIN user u ON u.id = h.user
+        WHERE h.telling <> 0 AND h.user > ? ORDER BY h.user LIMIT ?
+        """, .integer(user), .integer(Int64(limit)), as: { OwnerKey(bytes: $0.blob(1)) })
+      return try owners.compactMap(\.self).flatMap { owner in
+        guard let entry = try reader.user(owner) else {
+          return [(user: UserEntry, hold: LegalHold)]()
+        }
+        return try reader.connection.rows(
+          "SELECT \(LegalHold.columns) FROM hold h WHERE h.user = ? AND h.telling <> 0",
+          .integer(entry.id), as: { (user: entry, hold: LegalHold($0)) })
+      }
+    }
   }
 
   package func holds(on owner: OwnerKey) throws(StorageError) -> [LegalHold] {
@@ -461,4 +508,11 @@ package final class SQLiteDirectory: DirectoryStore {
     await commits.close()
     readers.close()
   }
+}
+
+/// Something that happened, until somebody says otherwise.
+private final class Flag: Sendable {
+  private let state = Atomic(false)
+  var isSet: Bool { state.load(ordering: .relaxed) }
+  func set(_ isSet: Bool) { state.store(isSet, ordering: .relaxed) }
 }

@@ -187,7 +187,8 @@ extension ShardStoreConformance {
       }
       let erased = await shard.store.erase(
         AuthoredErasure(
-          group: It.ada.owner, dataClass: "messages", serial: It.ada.serial, author: author),
+          group: It.ada.owner, dataClass: "messages", serial: It.ada.serial, author: author,
+          token: 100),
         by: shard.soon)
       try shard.equal(erased.records, 1, "what was erased")
       try shard.equal(erased.error == nil, true, "whether that was all")

@@ -74,8 +74,9 @@ import Testing
         """)
     let json = try await workspace.json("hold list ida --json --data data")
     let holds = try #require(json as? [[String: Any]])
-    #expect(holds[0].keys.sorted() == ["dataClasses", "name", "placed", "reason", "until"])
-    #expect(holds[1].keys.sorted() == ["dataClasses", "name", "placed", "reason"])
+    #expect(
+      holds[0].keys.sorted() == ["dataClasses", "isPending", "name", "placed", "reason", "until"])
+    #expect(holds[1].keys.sorted() == ["dataClasses", "isPending", "name", "placed", "reason"])
     #expect(holds[1]["dataClasses"] as? [String] == ["messages", "payments"])
   }
 
@@ -177,6 +178,9 @@ import Testing
       try await workspace.domicile("hold add ida c --reason R --data data"),
       output: "pending: messages, payments, until it is released\n",
       error: "pending: the shard mumbai-1: \(missing)\n", exitCode: 5)
+    let doctor = try await workspace.domicile("doctor --data data").output
+    #expect(
+      doctor.contains("\nholdPending: A shard may not know of the legal hold “c” on "), "\(doctor)")
     let json = try await workspace.json(
       "hold release ida c --json --data data", exitCode: 5)
     let result = try #require(json as? [String: Any])
@@ -189,5 +193,18 @@ import Testing
     expect(
       try await workspace.domicile("hold add ida c --reason R --data data"),
       output: "held: messages, payments, until it is released\n")
+  }
+
+  @Test func `a hold that did not reach a shard is told by a sweep`() async throws {
+    let workspace = try await Workspace.withIda()
+    let file = try workspace.file(Workspace.mumbai)
+    try FileManager.default.moveItem(atPath: file, toPath: "\(file).away")
+    #expect(try await workspace.domicile("hold add ida c --reason R --data data").exitCode == 5)
+    try FileManager.default.moveItem(atPath: "\(file).away", toPath: file)
+    let list = try await workspace.domicile("hold list ida --data data").output
+    #expect(list.contains("it is released (pending)  R\n"), "\(list)")
+    #expect(try await workspace.domicile("sweep --data data").exitCode == 0)
+    #expect(try await workspace.domicile("delete ida receipts r --data data").exitCode == 8)
+    #expect(try await workspace.domicile("doctor --data data").exitCode == 0)
   }
 }

@@ -68,6 +68,11 @@ import Testing
         == ["line,code", "2,held", "3,erasing"], "\(refused)")
     #expect(try await value(workspace, "1", "k").contains("old"))
     #expect(try await value(workspace, "3", "k").contains("new"))
+    // Also where nobody is admitted.
+    let records = try await workspace.domicile(
+      "import people.csv --data data --user id --into inbox --record-key key --rejects rejects")
+    #expect(records.exitCode == 3, "\(records)")
+    #expect(try workspace.read("rejects/people.refused.csv").contains("\n3,erasing,"))
   }
 
   // MARK: Formats

@@ -100,6 +100,37 @@ import Testing
     #expect(try await workspace.domicile("policy apply --regions next --data data").exitCode == 0)
   }
 
+  @Test func `a policy that bars homes from a later day on asks today`() async throws {
+    let workspace = try await Workspace.deployed()
+    #expect(try await workspace.domicile("admit ada --residence US --data data").exitCode == 0)
+    try changed(
+      workspace, "policy.yaml", "otherwise: {store: anywhere}",
+      """
+        - name: later
+          residents: US
+          store: IN
+          from: 2099-01-01
+          reason: A law to come.
+      otherwise: {store: anywhere}
+      """)
+    let apply = "policy apply --regions next --data data"
+    expect(
+      try await workspace.domicile(apply),
+      error:
+        "notConfirmed: Nothing was applied. The policy would bar 2 homes from 2099-01-01 on; 0 of them may be nowhere else. See --dry-run, and repeat with --bars 2 if that is meant.\n",
+      exitCode: 64)
+    let trial = try await workspace.domicile("\(apply) --dry-run")
+    #expect(
+      trial.output.contains("It bars no home.\nFrom 2099-01-01 on:\nIt bars 2 homes with 0 bytes;"),
+      "\(trial)")
+    #expect(try await workspace.domicile("\(apply) --bars 2").exitCode == 0)
+    // What is in force already needs no word again, whatever else is applied.
+    try workspace.write(
+      try workspace.read("next/policy.yaml").replacing("A law to come.", with: "A law that comes."),
+      to: "next/policy.yaml")
+    #expect(try await workspace.domicile(apply).exitCode == 0)
+  }
+
   /// As `small`, with one line of its policy or topology written otherwise.
   private func changed(
     _ workspace: Workspace, _ file: String, _ from: String, _ to: String

@@ -56,6 +56,8 @@ import Testing
       }
     }
     let verdict = try compiled.groupVerdict(for: group, dataClass: dataClass)
+    // Nearness would tell where the others live.
+    if verdict.alternatives != verdict.alternatives.sorted() { return "\(group): an order" }
     if Set(verdict.alternatives) != serving { return "\(group): \(verdict.alternatives)" }
     if Set(verdict.legalCountries) != countries { return "\(group): \(verdict.legalCountries)" }
     let processing = members.map { naive.processCountries($0, dataClass: dataClass) }

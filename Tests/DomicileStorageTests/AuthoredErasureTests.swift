@@ -33,7 +33,8 @@ import Testing
   {
     await store.erase(
       AuthoredErasure(
-        group: HomeReference.ada.owner, dataClass: "messages", serial: serial, author: author),
+        group: HomeReference.ada.owner, dataClass: "messages", serial: serial, author: author,
+        token: 100),
       by: .soon)
   }
 

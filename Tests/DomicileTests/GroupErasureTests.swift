@@ -154,21 +154,86 @@ import Testing
     }
   }
 
-  @Test func `a hold that an erasure under way may not know of is noted, and told as pending`()
+  @Test
+  func `a hold is known to an erasure under way, whoever began it, before it is said to hold`()
     async throws
   {
     try await withGroup { deployment, router in
       let owner = router.key.owner(ofUser: "ben")
-      _ = try await router.directory.beginErasure(
-        owner, dataClasses: nil, continuing: nil, at: deployment.clock.now, by: .soon)
-      let hold = try await router.hold(ben, name: "case-1", reason: "A court order.")
-      #expect(hold.pending.map(\.shard) == ["ashburn-1", "directory"])
-      #expect(hold.pending.last?.reason.code == .erasing)
-      // Whoever began it is gone; the next run knows of the hold.
+      let plan = try #require(
+        try await router.directory.beginErasure(
+          owner, dataClasses: nil, continuing: nil, at: deployment.clock.now, by: .soon))
+      #expect(try await router.hold(ben, name: "case-1", reason: "A court order.").isDone)
+      #expect(try isLeft(deployment))
+      // Whoever began it has slept, and knows of no hold: it is outrun in the group's home, too.
+      let shared = try #require(plan.shared.first)
+      let shard = try await router.shard(named: shared.home.shard, by: .soon)
+      let late = await shard.erase(
+        AuthoredErasure(
+          group: shared.group, dataClass: shared.home.dataClass, serial: shared.serial,
+          author: shared.author, token: plan.token), by: .soon)
+      #expect(late.error?.code == .outrun)
+      #expect(late.records == 0)
+      #expect(try isLeft(deployment))
+      #expect(try await router.holds(on: ben).map(\.isPending) == [false])
+    }
+  }
+
+  @Test func `a hold keeps what an erasure that stopped half way has left`() async throws {
+    try await withGroup { deployment, router in
+      try await router.user(ben).put("more".utf8, key: "own", in: .inbox)
+      let owner = router.key.owner(ofUser: "ben")
+      let plan = try #require(
+        try await router.directory.beginErasure(
+          owner, dataClasses: nil, continuing: nil, at: deployment.clock.now, by: .soon))
+      // The home is stamped, and nothing of it is deleted yet: there the process ends.
+      let home = try #require(plan.homes.first)
+      try Connection(
+        path: "\(deployment.data)/ashburn/\(home.shard).sqlite", mode: .writing
+      ).run(
+        """
+        UPDATE home SET state = 'erased', serial = ?, alias = x'', profile = '', tags = 0 WHERE owner = ?
+        """, .integer(plan.token), .blob(owner.bytes))
+      #expect(try await router.hold(ben, name: "case-1", reason: "A court order.").isDone)
       deployment.clock.advance(by: .seconds(200))
       await router.finishErasures()
+      let left = try await router.locate(ben)
+      #expect(left.placements.map(\.erasable?.records) == [1])
+      #expect(left.groups?.map(\.erasable?.records) == [1])
+      _ = try await router.release(hold: "case-1", on: ben)
+      #expect(try router.directory.user(owner) == nil)
+    }
+  }
+
+  @Test func `what a user writes in groups can be held without a home of that class`() async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      try await router.admit(ada, residence: "DE")
+      try await router.admit(ben, residence: "US", dataClasses: ["payments"])
+      try await router.createGroup(family, members: [ada, ben], dataClasses: ["messages"])
+      try await router.group(family, as: ben).put(Self.mark.utf8, key: "k", in: .inbox)
+      let hold = try await router.hold(ben, name: "case-1", reason: "A court order.")
+      #expect(hold.dataClasses == ["messages", "payments"])
+      #expect(try await router.erase(ben).held.map(\.dataClass) == ["messages"])
       #expect(try isLeft(deployment))
-      #expect(try await router.hold(ben, name: "case-1", reason: "A court order.").isDone)
+    }
+  }
+
+  @Test func `a hold that outlives the erasure of its class is on the class that comes after`()
+    async throws
+  {
+    try await withGroup { deployment, router in
+      _ = try await router.hold(
+        ben, name: "case-1", dataClasses: ["messages"], reason: "A court order.")
+      _ = try await router.erase(ben, dataClasses: ["messages"])
+      try await router.admit(ben, residence: "US")
+      try await router.user(ben).put("1".utf8, key: "new", in: .inbox)
+      let refused = await #expect(throws: RouterError.self) {
+        try await router.user(ben).delete("new", in: .inbox)
+      }
+      #expect(refused?.code == .held)
+      #expect(try await router.doctor().findings == [])
     }
   }
 

@@ -39,7 +39,7 @@ struct LedgerFolder {
     var tree = TreeFrontier()
     for entry in try router.ledgerEntries() {
       guard let hash = TreeHash(base64: entry.hash) else { throw BenchmarkError("no hash") }
-      tree.append(hash)
+      try tree.append(hash)
     }
     await router.close()
     let file = try PlainConnection(path: "\(folder)/data/directory.sqlite")

@@ -183,7 +183,7 @@ struct Stage {
   private func verifications(_ kind: RowKind, _ place: String) async throws -> Row {
     let large = try await LedgerFolder(
       folder: "\(place)/large", entries: plan.isSmoke ? 20_000 : 1_000_000)
-    let small = try await LedgerFolder(folder: "\(place)/small", entries: 10_000)
+    let small = try await LedgerFolder(folder: "\(place)/small", entries: 100_000)
     var seconds: [Double] = []
     let figures = try await plan.interleave {
       let (mebibytes, time) = try large.verifyInChild()
@@ -193,7 +193,7 @@ struct Stage {
       try small.verifyInChild().mebibytes
     }
     var row = Row(
-      what: kind.rawValue, disk: nil, unit: .mebibytes, baselineName: "10,000",
+      what: kind.rawValue, disk: nil, unit: .mebibytes, baselineName: "100,000",
       goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
     row.remark =
       "one pass over \(large.entries) entries took \(Int(seconds.median.rounded())) s,"

@@ -53,7 +53,8 @@ struct ErasureRound {
     }
     for shared in plan.shared {
       let isOutrun = await inShard(shared.home.shard, &pending) { round, shard in
-        try await round.erase(shared, plan.holds[shared.home.dataClass] ?? [], in: shard)
+        try await round.erase(
+          shared, plan.holds[shared.home.dataClass] ?? [], token: plan.token, in: shard)
         return nil
       }
       if isOutrun { return nil }
@@ -120,11 +121,11 @@ struct ErasureRound {
 
   /// What the user wrote in a group; the group's other records stay.
   private mutating func erase(
-    _ shared: ErasurePlan.SharedHome, _ holds: [HomeHold], in shard: SQLiteShard
+    _ shared: ErasurePlan.SharedHome, _ holds: [HomeHold], token: Int64, in shard: SQLiteShard
   ) async throws {
     let erasure = AuthoredErasure(
       group: shared.group, dataClass: shared.home.dataClass, serial: shared.serial,
-      author: shared.author, holds: holds)
+      author: shared.author, token: token, holds: holds)
     for attempt in 1...2 {
       let result = await shard.erase(erasure, by: deadline)
       authored[shared, default: ErasedHome()].add(result.records, result.bytes)

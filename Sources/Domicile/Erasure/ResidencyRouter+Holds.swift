@@ -1,6 +1,7 @@
 public import DomicileDirectory
 import DomicileStorage
 public import Foundation
+import Logging
 
 /// What became of a legal hold in the shards.
 public struct HoldResult: Sendable {
@@ -9,7 +10,7 @@ public struct HoldResult: Sendable {
   public let pending: [(shard: String, reason: RouterError)]
   /// The hold as it was, on those classes where another hold of its name would have ended at another time.
   public internal(set) var replaced: [LegalHold] = []
-  /// Whether an erasure waits for what was held: it goes on now.
+  /// Whether an erasure waits for what was held: it goes on now. Of a group also that of a member.
   public internal(set) var resumesErasure = false
   /// Whether it is in force everywhere.
   public var isDone: Bool { pending.isEmpty }
@@ -75,13 +76,12 @@ extension ResidencyRouter {
       throw RouterError(.invalidArgument, "The end of the hold has passed. Nothing was held.")
     }
     guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
-    // Of an erased user there may be something left in groups only.
-    let shared =
-      entry.isErasing
-      ? Set(try routing { try directory.sharedPlacements(of: owner) }.map(\.placement.dataClass))
-      : []
-    let placed = shared.union(entry.placements.map(\.dataClass)).sorted()
-    let classes = dataClasses ?? placed
+    // What a user writes in groups has no home of the user's own.
+    let shared = try routing { try directory.sharedPlacements(of: owner) }
+    let placed = Set(
+      entry.placements.map(\.dataClass) + shared.map(\.placement.dataClass)
+    ).sorted()
+    let classes = dataClasses.map { Set($0).sorted() } ?? placed
     guard !classes.isEmpty else {
       throw RouterError(
         .notFound,
@@ -97,30 +97,96 @@ extension ResidencyRouter {
     }
     let end = ContinuousClock.now + (deadline ?? options.deadline)
     let hold = LegalHold(
-      name: name, dataClasses: classes.sorted(), reason: reason, placed: options.clock.now,
-      until: until)
+      name: name, dataClasses: classes, reason: reason, placed: options.clock.now, until: until)
     let noted = try await routing {
       try await directory.addHold(hold, on: owner, shortens: shortens, by: end)
     }
     guard let noted else { throw Self.userNotFound }
-    let stamped = await stamp(noted.entry, classes: classes, by: end) { shard, homes in
-      try await shard.hold(homes, name: name, until: until?.milliseconds, by: end)
-    }
-    var pending = stamped.pending
-    if noted.mayBeMissed, !shared.isDisjoint(with: classes) {
-      // A group's home does not know of its members' holds: each run of the erasure reads them when it begins.
-      pending.append(
-        (
-          "directory",
-          RouterError(
-            .erasing,
-            "An erasure of this user is under way and may not know of the hold yet, so it may still delete what the user"
-              + " wrote in groups. The hold is noted: repeat the command to see that it is known.")
-        ))
-    }
-    var result = HoldResult(dataClasses: hold.dataClasses, pending: pending)
+    var result = try await tell(hold, noted.entry, by: end)
     result.replaced = noted.replaced
     return result
+  }
+
+  /// Has all shards know of a hold that the directory knows, and the directory that they do.
+  private func tell(
+    _ hold: LegalHold, _ entry: UserEntry, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> HoldResult {
+    let erasing = Set(
+      entry.placements.filter { $0.state == .erasing }.map(\.dataClass)
+    ).intersection(hold.dataClasses)
+    var pending: [(shard: String, reason: RouterError)] = []
+    if entry.isErasing || !erasing.isEmpty {
+      pending += try await takeOverErasure(
+        of: entry, dataClasses: entry.isErasing ? nil : erasing, by: deadline)
+    }
+    let others = hold.dataClasses.filter { !entry.isErasing && !erasing.contains($0) }
+    pending += await stamp(entry, classes: others, by: deadline) { shard, homes in
+      try await shard.hold(
+        homes, name: hold.name, until: hold.until?.milliseconds, by: deadline)
+    }.pending
+    if pending.isEmpty {
+      try await routing { try await directory.noteTold(hold, on: entry.owner, by: deadline) }
+    }
+    return HoldResult(dataClasses: hold.dataClasses, pending: pending)
+  }
+
+  /// Each run of an erasure reads the holds when it begins, and outruns all that began before, in the homes of groups, too.
+  private func takeOverErasure(
+    of entry: UserEntry, dataClasses: Set<String>?, by deadline: ContinuousClock.Instant
+  ) async throws(RouterError) -> [(shard: String, reason: RouterError)] {
+    let receipt = try await erase(
+      entry.owner, dataClasses: dataClasses, continuing: entry.alias, by: deadline)
+    return receipt.pending.map { pending in
+      (
+        pending.place,
+        RouterError(
+          .erasing,
+          "An erasure that goes on may not know of the hold yet: \(pending.reason)")
+      )
+    }
+  }
+
+  /// Goes on with holds, and releases, of which some shard does not know yet.
+  ///
+  /// A router does this by itself every minute while it sweeps, and when it is opened.
+  public func finishHolds() async {
+    var last: Int64 = 0
+    while true {
+      let page = (try? directory.untoldHolds(after: last, limit: 1_000)) ?? []
+      for untold in page {
+        last = untold.user.id
+        await finish(untold.hold, on: untold.user)
+      }
+      if page.isEmpty { return }
+    }
+  }
+
+  /// The same of some users, whose classes were placed anew.
+  func finishHolds(on owners: Set<OwnerKey>) async {
+    guard directory.mayHaveFlaggedHolds else { return }
+    for owner in owners {
+      guard let entry = try? directory.user(owner), let holds = try? directory.holds(on: owner)
+      else { continue }
+      for hold in holds where hold.isPending { await finish(hold, on: entry) }
+    }
+    if (try? directory.untoldHolds(after: 0, limit: 1))?.isEmpty == true {
+      directory.mayHaveFlaggedHolds = false
+    }
+  }
+
+  private func finish(_ hold: LegalHold, on user: UserEntry) async {
+    do throws(RouterError) {
+      if hold.isReleased {
+        _ = try await release(hold: hold.name, on: user.owner, deadline: nil)
+      } else {
+        _ = try await tell(hold, user, by: .now + options.deadline)
+      }
+    } catch  where error.code == .notFound {
+      // It was released, or the user is gone, meanwhile.
+    } catch {
+      options.logger.warning(
+        "a legal hold cannot be finished", metadata: ["error.code": "\(error.code)"])
+    }
   }
 
   /// Ends a legal hold. An erasure that it stopped goes on.
@@ -169,6 +235,8 @@ extension ResidencyRouter {
       if entry.isErasing || entry.placements.contains(where: { $0.state == .erasing }) {
         result.resumesErasure = true
         await finishErasure(of: owner)
+      } else if entry.isGroup {
+        result.resumesErasure = try routing { try directory.hasErasingMembers(owner) }
       }
     }
     return result

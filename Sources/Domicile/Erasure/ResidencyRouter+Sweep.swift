@@ -107,6 +107,7 @@ extension ResidencyRouter {
     metrics.recordPurgeAge(directory.purgeState, shard: "directory")
     await noteRefusedWrites()
     if rounds.nextErasures <= .now {
+      await finishHolds()
       await finishErasures()
       await finishTagChanges()
       await tendLedger()

@@ -30,6 +30,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case countWrong
     /// Somebody's reading keeps deleted bytes in a file.
     case purgePending
+    /// Some shard may not know of a legal hold, or of its release.
+    case holdPending
     /// An erasure stopped half way.
     case erasureUnfinished
     /// A file has bytes that nothing refers to: something else than Domicile has written it.
@@ -157,6 +159,7 @@ extension ResidencyRouter {
         report.addDamage(error, shard: definition.name)
       }
     }
+    try checkHolds(&report)
     let counts = try checkDirectory(open, current, &report)
     for entry in try routing({ try directory.shards() })
     where entry.placements != counts[entry.name] ?? 0 {
@@ -166,6 +169,22 @@ extension ResidencyRouter {
           + " \(counts[entry.name] ?? 0).", shard: entry.name)
     }
     return report
+  }
+
+  private func checkHolds(_ report: inout DoctorReport) throws(RouterError) {
+    var last: Int64 = 0
+    while true {
+      let page = try routing { try directory.untoldHolds(after: last, limit: 1_000) }
+      guard let end = page.last else { return }
+      last = end.user.id
+      for (user, hold) in page {
+        report.add(
+          .holdPending,
+          "A shard may not know of the legal hold “\(hold.name)” on \(user.alias) (\(hold.dataClasses[0])), or of its release:"
+            + " what is held could go. “domicile sweep” tells it, as does an open router within a minute."
+        )
+      }
+    }
   }
 
   /// Whether SQLite's check of the directory found nothing; what a damaged one says is worth no comparison.

@@ -61,8 +61,27 @@ public struct PolicyImpact: Sendable, Codable {
 }
 
 extension ResidencyRouter {
+  /// What a policy would bar on a later day that the one in force would not bar then: what is written for that day now. Changes
+  /// nothing.
+  ///
+  /// - Throws: ``RouterError`` never, for policies that were compiled.
+  public func impact(
+    of policy: ResidencyPolicy, on day: PolicyDay
+  ) async throws(RouterError) -> PolicyImpact {
+    let (then, otherwise) = try routing {
+      (try policy.compiled(on: day), try inForce.policy.compiled(on: day))
+    }
+    return await impact(of: then, insteadOf: otherwise)
+  }
+
   /// What applying a policy would do to what is stored. Changes nothing.
   public func impact(of policy: ResidencyPolicy) async -> PolicyImpact {
+    await impact(of: policy, insteadOf: nil)
+  }
+
+  private func impact(
+    of policy: ResidencyPolicy, insteadOf other: ResidencyPolicy?
+  ) async -> PolicyImpact {
     let current = inForce
     var rows: [PolicyImpact.Row] = []
     var shortenings: [PolicyImpact.Shortening] = []
@@ -82,7 +101,7 @@ extension ResidencyRouter {
         let shard = try await shard(definition, in: current, by: .now + options.deadline)
         if mayBar {
           let tallies = try routing(region: definition.region) { try shard.tallies() }
-          rows += barred(tallies, in: next, country: country, by: policy)
+          rows += barred(tallies, in: next, country: country, by: policy, insteadOf: other)
         }
         for (dataClass, seconds) in shorter {
           let tally = try routing(region: definition.region) {
@@ -125,7 +144,7 @@ extension ResidencyRouter {
 
   private func barred(
     _ tallies: [HomeTally], in shard: ShardDefinition, country: CountryCode,
-    by policy: ResidencyPolicy
+    by policy: ResidencyPolicy, insteadOf other: ResidencyPolicy?
   ) -> [PolicyImpact.Row] {
     tallies.filter { !$0.isBarred }.compactMap { tally in
       // Whether it is a group's home the shard does not know: of one profile the operator may read the reasons.
@@ -134,6 +153,14 @@ extension ResidencyRouter {
         for: tally.profile, isGroup: isShared, dataClass: tally.dataClass, in: shard.region)
       let accepts = shard.accepts(tally.profile, in: policy)
       if verdict?.outcome == .allowed, accepts { return nil }
+      // What would be barred anyway is none of this policy's doing.
+      if let other,
+        (try? other.verdict(
+          for: tally.profile, isGroup: isShared, dataClass: tally.dataClass, in: shard.region))?
+          .isAllowed != true
+      {
+        return nil
+      }
       let anywhere = try? policy.verdict(
         for: tally.profile, isGroup: isShared, dataClass: tally.dataClass)
       let deciding = anywhere?.outcome == .allowed ? verdict?.rules : anywhere?.conflict

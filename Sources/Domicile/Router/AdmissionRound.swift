@@ -117,7 +117,7 @@ struct AdmissionRound {
           AdmissionPlan.Target(
             dataClass: name, shards: best.map(\.name),
             legalShards: Set(choices.joined().map(\.name)),
-            rules: policy.rulesAsked(compiled, isGroup: isGroup, dataClass: number)))
+            rules: inForce.rulesAsked(compiled, isGroup: isGroup, dataClass: number)))
       }
       // The directory's rows about the user are data too, and lie in the directory's region.
       let directoryRegion = policy.topology.directoryRegion
@@ -274,6 +274,7 @@ struct AdmissionRound {
       shard, steps throws(StorageError) in
       try await shard.open(steps.map(\.ticket.home), by: deadline)
     }
+    await router.finishHolds(on: Set(steps.map(\.ticket.home.owner)))
   }
 
   // MARK: Batches

@@ -1,6 +1,7 @@
 import DomicilePolicy
 import DomicileStorage
 import Foundation
+import Synchronization
 
 /// The policy in force as a router believes it, with all that a call needs of it behind one reference.
 final class PolicyInForce: Sendable {
@@ -10,6 +11,14 @@ final class PolicyInForce: Sendable {
   private let shards: [String: ShardDefinition]
   /// By collection. Asked at each call: copying the policy out costs more than the answer.
   private let classes: [String: String]
+  /// What admissions have asked for the ledger: few kinds of users are many users.
+  private let asked = Mutex<[AskedRules: [String]]>([:])
+
+  private struct AskedRules: Hashable {
+    let profile: ResidencyPolicy.CompiledProfile
+    let dataClass: Int
+  }
+
   /// When the next phase of the policy begins; nil: never.
   private let end: Date?
   private let location: Location
@@ -35,6 +44,23 @@ final class PolicyInForce: Sendable {
     classes = Dictionary(
       policy.classes.flatMap { dataClass in dataClass.collections.map { ($0, dataClass.name) } },
       uniquingKeysWith: { first, _ in first })
+  }
+
+  /// As ``ResidencyPolicy/rulesAsked(_:isGroup:dataClass:)``.
+  func rulesAsked(
+    _ profiles: [ResidencyPolicy.CompiledProfile], isGroup: Bool, dataClass: Int
+  ) -> [String] {
+    guard !isGroup, profiles.count == 1 else {
+      return policy.rulesAsked(profiles, isGroup: isGroup, dataClass: dataClass)
+    }
+    let key = AskedRules(profile: profiles[0], dataClass: dataClass)
+    if let known = asked.withLock({ $0[key] }) { return known }
+    let rules = policy.rulesAsked(profiles, isGroup: false, dataClass: dataClass)
+    asked.withLock { asked in
+      if asked.count >= 10_000 { asked = [:] }
+      asked[key] = rules
+    }
+    return rules
   }
 
   /// The one class of some collections.

@@ -237,9 +237,10 @@ final class GroupMembership: Sendable {
 }
 
 extension RouterError {
+  /// Where the group's data may be would tell of its members, to somebody who is none.
   fileprivate init(refusingJoin verdict: Verdict) {
-    self.init(refusing: verdict)
+    self.init(refusing: verdict.withoutPlaces)
     message =
-      "With this member the group could not be kept. Nothing was changed. \(verdict.statement)"
+      "With this member the group could not be kept. Nothing was changed. \(verdict.withoutPlaces.statement)"
   }
 }

@@ -80,9 +80,11 @@ struct HoldReleaseCommand: AsyncParsableCommand {
         ? try await router.release(hold: name.name, on: GroupID(user.user))
         : try await router.release(hold: name.name, on: user.id)
       let (command, whose) = group.isSet ? ("group where", "group") : ("where", "user")
+      let goesOn =
+        group.isSet ? "the erasure of the group or of a member goes on" : "the erasure goes on"
       let next =
         result.resumesErasure
-        ? "; the erasure goes on: “domicile \(command)” says what is left, and no such \(whose) when all is gone"
+        ? "; \(goesOn): “domicile \(command)” says what is left, and no such \(whose) when all is gone"
         : ""
       try report(
         result, "released", result.dataClasses.joined(separator: ", ") + next,
@@ -116,7 +118,7 @@ struct HoldListCommand: AsyncParsableCommand {
       for hold in holds {
         table.add(
           hold.name, hold.dataClasses.joined(separator: ", "), hold.placed.ISO8601Format(),
-          hold.endText + (hold.hasEnded ? " (ended)" : ""),
+          hold.endText + (hold.hasEnded ? " (ended)" : "") + (hold.isPending ? " (pending)" : ""),
           hold.reason)
       }
       table.print()
@@ -144,6 +146,8 @@ struct Day: ExpressibleByArgument {
       begin.ISO8601Format().hasPrefix(argument)
     else { return nil }
     end = begin.addingTimeInterval(86_400)
+    // A year has four digits.
+    if argument == "9999-12-31" { return nil }
   }
 }
 

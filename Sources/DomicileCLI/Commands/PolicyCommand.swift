@@ -196,7 +196,7 @@ struct PolicyApplyCommand: AsyncParsableCommand {
     discussion: """
       Ends with 0 when no write decided under an earlier policy can be committed any more, and with 5 when \
       shards are pending; those are named, and raised before their next write. A policy that would bar homes \
-      which are legal now, or end records sooner than now, is applied only if --bars and --shortens say how many \
+      which are legal now, on a later day too, or end records sooner than now, is applied only if --bars and --shortens say how many \
       at most; --dry-run counts them.
       """)
 
@@ -230,9 +230,14 @@ struct PolicyApplyCommand: AsyncParsableCommand {
     let policy = try regions.policy(on: day)
     try await deployment.withRouter { router in
       let impact = await router.impact(of: policy)
-      if dryRun { return try printTrial(day.compile(router.policy), policy, impact) }
+      let old = try day.compile(router.policy)
+      var later: [(day: PolicyDay, impact: PolicyImpact)] = []
+      for day in try PolicyDifference.laterDays(from: old, to: policy) {
+        later.append((day, try await router.impact(of: policy, on: day)))
+      }
+      if dryRun { return try printTrial(old, policy, impact, later) }
       // What is refused anyway needs no confirmation.
-      if impact.refusal == nil, let missing = unconfirmed(impact) {
+      if impact.refusal == nil, let missing = unconfirmed(impact, later) {
         Terminal.error("notConfirmed: Nothing was applied. \(missing)")
         throw ExitCode.validationFailure
       }
@@ -245,16 +250,27 @@ struct PolicyApplyCommand: AsyncParsableCommand {
   }
 
   private func printTrial(
-    _ old: ResidencyPolicy, _ new: ResidencyPolicy, _ impact: PolicyImpact
+    _ old: ResidencyPolicy, _ new: ResidencyPolicy, _ impact: PolicyImpact,
+    _ later: [(day: PolicyDay, impact: PolicyImpact)]
   ) throws {
-    PolicyDifference(from: old, to: new).print(
-      later: try PolicyDifference.laterDays(from: old, to: new))
+    PolicyDifference(from: old, to: new).print(later: later.map(\.day))
     impact.print()
+    for (day, impact) in later where impact.barredHomes > 0 {
+      Terminal.print("From \(day) on:")
+      impact.printBarred()
+    }
     if impact.refusal != nil { throw ExitCode.failure }
   }
 
   /// What the policy would do to what is stored that the options do not say is meant; nil if nothing.
-  private func unconfirmed(_ impact: PolicyImpact) -> String? {
+  private func unconfirmed(
+    _ impact: PolicyImpact, _ later: [(day: PolicyDay, impact: PolicyImpact)]
+  ) -> String? {
+    // It bars by itself when the day comes: then nobody is asked.
+    let worst = later.max { $0.impact.barredHomes < $1.impact.barredHomes }
+    let isLater = (worst?.impact.barredHomes ?? 0) > impact.barredHomes
+    let barring = isLater ? worst?.impact ?? impact : impact
+    let from = isLater ? worst.map { " from \($0.day) on" } ?? "" : ""
     var effects: [String] = []
     var options: [String] = []
     func check(_ count: Int, _ allowed: Int?, _ option: String, _ effect: String, _ how: String) {
@@ -264,8 +280,8 @@ struct PolicyApplyCommand: AsyncParsableCommand {
         "The policy would \(effect)\(allowed.map { ", not \($0)" } ?? ""); \(how).")
     }
     check(
-      impact.barredHomes, bars, "--bars", "bar \(impact.barredHomesText)",
-      "\(impact.homesWithoutPlace) of them may be nowhere else")
+      barring.barredHomes, bars, "--bars", "bar \(barring.barredHomesText)\(from)",
+      "\(barring.homesWithoutPlace) of them may be nowhere else")
     check(
       impact.shortenedRecords, shortens, "--shortens",
       "end \(impact.shortenedRecordsText) sooner than now",

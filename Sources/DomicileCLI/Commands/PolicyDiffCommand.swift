@@ -187,7 +187,7 @@ extension PolicyImpact {
     }
   }
 
-  private func printBarred() {
+  func printBarred() {
     guard barredHomes > 0 else { return Terminal.print("It bars no home.") }
     Terminal.print(
       "It bars \(barredHomesText) with \(barredBytes) bytes;"

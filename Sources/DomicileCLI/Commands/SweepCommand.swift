@@ -42,6 +42,7 @@ struct SweepCommand: AsyncParsableCommand {
   func run() async throws {
     try await deployment.withRouter { router in
       let sweeps = await router.sweep(acceptClock: acceptClock, deadline: deadline?.duration)
+      await router.finishHolds()
       await router.finishErasures()
       await router.finishTagChanges()
       await router.tendLedger()

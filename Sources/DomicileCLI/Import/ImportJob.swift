@@ -82,7 +82,16 @@ struct ImportJob {
       switch result {
       case .success(let isNew):
         if isNew { totals.written += 1 } else { totals.unchanged += 1 }
-      case .failure(let error): try reject(row, error)
+      case .failure(let error):
+        let isErasing =
+          error.code == .notFound ? (try? await router.locate(row.user).isErasing) ?? false : false
+        guard isErasing else {
+          try reject(row, error)
+          continue
+        }
+        // Of the user, not of the line.
+        totals.refused += 1
+        rejected.append((true, row.line, "\(RouterError.Code.erasing)", error.oneLine(about: row)))
       }
     }
   }

@@ -14,7 +14,7 @@ extension DirectoryWriter {
   }
 
   private func append(_ entry: LedgerEntry) throws {
-    let text = try entry.text()
+    let text = try entry.text(by: encoder)
     try insertEntry.bind(1, nextEntry)
     try insertEntry.bind(2, TreeHash(leaf: text.utf8).bytes)
     try insertEntry.bind(3, text)

@@ -140,10 +140,14 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
   public var date: Date { Date(timeIntervalSince1970: TimeInterval(time)) }
 
   /// What the leaf is the hash of.
-  func text() throws -> String {
+  func text(by encoder: JSONEncoder = Self.encoder) throws -> String {
+    String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+
+  static var encoder: JSONEncoder {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
+    return encoder
   }
 
   /// Reads an entry's text.

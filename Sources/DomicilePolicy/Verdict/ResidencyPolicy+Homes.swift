@@ -30,7 +30,8 @@ extension ResidencyPolicy {
   ) throws(PolicyError) -> Verdict {
     let compiled = (try? compile(profile)) ?? []
     let number = try number(ofClass: dataClass)
-    let serving = servingRegions(compiled, dataClass: number)
+    // Not in the order in which they would be chosen: the nearest to all would tell where the others live.
+    let serving = servingRegions(compiled, dataClass: number).sorted()
     let place = try region.map { name throws(PolicyError) in try self.number(ofRegion: name) }
     let countries =
       compiled.isEmpty

@@ -52,6 +52,14 @@ public struct Verdict: Sendable, Hashable, Codable {
   public let digest: String
 
   public var isAllowed: Bool { outcome == .allowed }
+
+  /// Without the regions and countries that would be legal.
+  package var withoutPlaces: Verdict {
+    Verdict(
+      outcome: outcome, dataClass: dataClass, residence: residence, attributes: attributes,
+      region: region, country: country, isProcessing: isProcessing, rules: rules,
+      conflict: conflict, alternatives: [], legalCountries: [], digest: digest)
+  }
 }
 
 extension Verdict: CustomStringConvertible {
@@ -73,6 +81,7 @@ extension Verdict: CustomStringConvertible {
     case .refused: return "refused: \(whose) may not live in \(place ?? "")"
     case .unplaceable: return "unplaceable: \(whose) may live in no country"
     case .unserved:
+      if legalCountries.isEmpty, place == nil { return "unserved: no region takes \(whose)" }
       if let place {
         return "unserved: \(whose) may live in \(place), but no shard there accepts it"
       }
@@ -110,7 +119,8 @@ extension Verdict: CustomStringConvertible {
           ? "  it may be processed nowhere"
           : "  legal instead: \(countries)\(legalCountries.count > 12 ? ", …" : "")")
     }
-    if region != nil && outcome != .allowed {
+    // Of a group somebody may be told no places.
+    if region != nil && outcome != .allowed && !(residence == nil && alternatives.isEmpty) {
       lines.append(
         alternatives.isEmpty
           ? "  no other region takes it"

@@ -168,8 +168,10 @@ extension SQLiteShard {
   package func forgetGone(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Bool {
     let isThere = try read { reader, _ in
       try reader.connection.integer(
-        "SELECT 1 FROM home INDEXED BY home_gone WHERE state IN ('erased', 'absent') LIMIT 1")
-        != nil
+        """
+        SELECT EXISTS (SELECT 1 FROM home INDEXED BY home_gone WHERE state IN ('erased', 'absent'))
+          OR EXISTS (SELECT 1 FROM author_erasure)
+        """) != 0
     }
     guard isThere else { return false }
     forgotten.withLock { $0 = .now }

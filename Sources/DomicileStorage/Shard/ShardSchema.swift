@@ -111,6 +111,10 @@ enum ShardSchema {
   private static let thirdFormat = """
     ALTER TABLE shard ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX home_gone ON home (id) WHERE state IN ('erased', 'absent');
+    CREATE TABLE author_erasure (
+      author TEXT PRIMARY KEY,
+      token INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """
 
   /// Whether nothing was ever made in the database: neither a shard nor anything else.

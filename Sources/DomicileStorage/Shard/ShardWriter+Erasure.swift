@@ -11,7 +11,8 @@ extension ShardWriter {
     guard isStampInForce else { return refusal(.policyChanged) }
     let old = try homeRow(erasure.owner, erasure.dataClass)
     if let old, old.serial > erasure.token { return outrun }
-    guard let old, old.hasRecords else {
+    // An erasure that stopped half way has left some.
+    guard let old, try old.hasRecords || isLeft(old) else {
       try stampErased(erasure)
       return nil
     }
@@ -28,6 +29,13 @@ extension ShardWriter {
       "UPDATE home SET state = 'held', serial = ? WHERE owner = ? AND class = ?",
       .integer(erasure.token), .blob(erasure.owner.bytes), .text(erasure.dataClass))
     return nil
+  }
+
+  /// Whether an erased home has records still.
+  func isLeft(_ home: HomeInfo) throws(SQLiteError) -> Bool {
+    guard home.state == .erased else { return false }
+    return try connection.integer(
+      "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(home.id)) != nil
   }
 
   private func stampErased(_ erasure: HomeErasure) throws {
@@ -143,6 +151,7 @@ extension ShardWriter {
     _ request: AuthoredErasure, after: RecordPosition?, limit: Int
   ) throws -> ErasedRecords {
     guard isStampInForce else { throw refusal(.policyChanged) }
+    try keep(token: request.token, of: request.author)
     guard let home = try homeRow(request.group, request.dataClass), home.serial == request.serial,
       home.state != .frozen
     else { throw refusal(.moved) }
@@ -173,6 +182,19 @@ extension ShardWriter {
     }
     erased.held = HeldHome(kept)
     return erased
+  }
+
+  /// Whoever has erased under a lower token is outrun from now on: a later run may know of a legal hold.
+  private func keep(token: Int64, of author: OwnerAlias) throws {
+    let last = try connection.integer(
+      "SELECT token FROM author_erasure WHERE author = ?", .text("\(author)"))
+    guard last.map({ $0 <= token }) ?? (token > floor) else { throw outrun }
+    if last == token { return }
+    try connection.run(
+      """
+      INSERT INTO author_erasure (author, token) VALUES (?, ?)
+      ON CONFLICT DO UPDATE SET token = excluded.token
+      """, .text("\(author)"), .integer(token))
   }
 
   static let authoredSQL = """
@@ -360,12 +382,16 @@ package struct AuthoredErasure: Sendable {
   /// The home's.
   package let serial: Int64
   package let author: OwnerAlias
+  /// Of the run of the erasure.
+  package let token: Int64
   /// The legal holds on the author's own data of the class.
   package let holds: [HomeHold]
 
   package init(
-    group: OwnerKey, dataClass: String, serial: Int64, author: OwnerAlias, holds: [HomeHold] = []
+    group: OwnerKey, dataClass: String, serial: Int64, author: OwnerAlias, token: Int64,
+    holds: [HomeHold] = []
   ) {
+    self.token = token
     self.group = group
     self.dataClass = dataClass
     self.serial = serial

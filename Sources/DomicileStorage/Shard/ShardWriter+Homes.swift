@@ -113,8 +113,10 @@ extension ShardWriter {
       SELECT id, serial FROM home WHERE state IN ('erased', 'absent')
         AND NOT EXISTS (SELECT 1 FROM record WHERE record.home = home.id) LIMIT ?
       """, .integer(Int64(limit)), as: { (id: $0.integer(0), serial: $0.integer(1)) })
-    guard let highest = rows.map(\.serial).max() else { return 0 }
     for row in rows { try connection.run("DELETE FROM home WHERE id = ?", .integer(row.id)) }
+    let authors = try connection.rows(
+      "DELETE FROM author_erasure RETURNING token", as: { $0.integer(0) })
+    guard let highest = (rows.map(\.serial) + authors).max() else { return 0 }
     floor = max(floor, highest)
     try connection.run("UPDATE shard SET floor = ?", .integer(floor))
     return rows.count

@@ -277,9 +277,18 @@ extension ShardWriter {
 
   /// Puts a home under a legal hold, or changes when that ends. Why not, if it cannot be.
   func hold(_ home: HomeReference, name: String, until: Int64?) throws -> StorageError? {
-    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial,
-      row.hasRecords
-    else { return refusal(.moved) }
+    guard let row = try homeRow(home.owner, home.dataClass) else {
+      // Of what was erased, and forgotten, nothing is there to be held.
+      return home.serial <= floor ? nil : refusal(.moved)
+    }
+    guard row.serial == home.serial else { return refusal(.moved) }
+    if row.state == .erased {
+      guard try isLeft(row) else { return nil }
+      // An erasure that goes on looks at each step whether something is held.
+      try connection.run("UPDATE home SET state = 'held' WHERE id = ?", .integer(row.id))
+    } else if !row.hasRecords {
+      return refusal(.moved)
+    }
     try put(HomeHold(name: name, until: until), on: row.id)
     return nil
   }
@@ -295,9 +304,10 @@ extension ShardWriter {
 
   /// Ends a legal hold; there may be none.
   func release(_ home: HomeReference, name: String) throws -> StorageError? {
-    guard let row = try homeRow(home.owner, home.dataClass), row.serial == home.serial else {
-      return refusal(.moved)
+    guard let row = try homeRow(home.owner, home.dataClass) else {
+      return home.serial <= floor ? nil : refusal(.moved)
     }
+    guard row.serial == home.serial else { return refusal(.moved) }
     try connection.run(
       "DELETE FROM hold WHERE home = ? AND name = ?", .integer(row.id), .text(name))
     try countHolds(row.id)
