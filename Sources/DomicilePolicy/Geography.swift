@@ -180,8 +180,10 @@ public struct Geography: Sendable {
     func code(of name: String) -> String? {
       countries.first { $0.name.uppercased() == name.uppercased() }?.code.description
     }
+    // Of two letters each other one is near: that would be a guess, and the wrong country.
+    let isCode = text.count == 2 && !names.contains { $0.uppercased() == upper }
     let meant =
-      code(of: text) ?? nearestName(to: text, among: names.sorted())
+      code(of: text) ?? (isCode ? nil : nearestName(to: text, among: names.sorted()))
       ?? nearestName(to: text, among: countries.map(\.name)).flatMap(code)
     return meant.map(didYouMean) ?? allNames(names, listedBy: list)
   }

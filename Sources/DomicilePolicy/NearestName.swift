@@ -13,7 +13,8 @@ func didYouMean(_ name: String) -> String { "did you mean “\(name)”?" }
 func allNames(_ names: [String], listedBy list: String? = nil) -> String {
   if names.isEmpty { return "none is known" }
   if names.count <= 20 { return "known: \(names.sorted().joined(separator: ", "))" }
-  return "\(names.count) are known" + (list.map { "; \($0) lists them" } ?? "")
+  return "\(names.count) are known"
+    + (list.map { "; \($0) \($0.contains("” and “") ? "list" : "lists") them" } ?? "")
 }
 
 /// The name that was probably meant; nil: none is like it. Of two that are equally near the one that begins as the word does

@@ -156,7 +156,7 @@ import Testing
     expect(
       try await workspace.domicile("put uma inbox k w --data data"),
       error: """
-        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Delete the data, or apply a policy that allows it. Messages of a resident of US may not live in mumbai (IN)
+        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Apply a policy that allows it, or erase the class messages and admit the user again: then it is placed anew, without the data. Messages of a resident of US may not live in mumbai (IN)
           us-at-home (policy.yaml:26) stores only in US, which rules out IN
             because: A new law.
           legal instead: ashburn
@@ -232,7 +232,7 @@ import Testing
         otherwise: {store: anywhere}
         """)
     try workspace.write(files)
-    #expect(try await workspace.domicile("policy apply --data data").exitCode == 0)
+    #expect(try await workspace.domicile("policy apply --bars 0 --data data").exitCode == 0)
     let result = try await workspace.domicile("doctor --data data").maskingSQLite
     #expect(result.output.hasPrefix("barredDirectory: The directory lies in dublin, "), "\(result)")
     #expect(

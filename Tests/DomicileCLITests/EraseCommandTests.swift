@@ -132,7 +132,7 @@ import Testing
           all records of the class payments in mumbai (IN), mumbai-1
           but not, for now, 2 records of messages in mumbai-1 by the legal hold “case/1”, until TIME
           but not, for now, 1 record of payments in mumbai-1 by payments: shortest 5y (policy.yaml:9), until TIME
-          what stays can be neither read nor placed anew until it has gone
+          what stays of the user's own can be neither read nor placed anew until it has gone
           the user, whom nobody can find by id afterwards
 
         """)

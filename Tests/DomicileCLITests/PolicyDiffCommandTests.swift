@@ -83,7 +83,12 @@ import Testing
       "; 2 of them may be nowhere else. See --dry-run, and repeat with --bars 4 if that is meant.\n"
     expect(
       try await workspace.domicile("policy apply --regions next --data data"),
-      error: "notConfirmed: Nothing was applied. The policy would bar 4 homes\(refusal)",
+      error: "notConfirmed: Nothing was applied. The policy would bar 4 homes"
+        + refusal.replacing(
+          ". See",
+          with:
+            ". It would not allow what the directory notes, where it lies, about 1 user or group; nobody like them could be admitted. See"
+        ),
       exitCode: 64)
     expect(
       try await workspace.domicile("policy apply --regions next --bars 3 --data data"),

@@ -134,7 +134,10 @@ import Testing
       "cases: [x]",
       "tests.yaml:1:9: this must be a mapping of “key: value” lines; write {} for an empty one"
     ),
-    ("cases: [", "tests.yaml:2:1: this is not YAML: did not find expected node content"),
+    (
+      "cases: [",
+      "tests.yaml:2:1: this is not YAML: did not find expected node content; a value is missing, or a bracket above is not closed"
+    ),
   ])
   func `a file that has no cases is refused`(text: String, says: String) throws {
     #expect(try problems(text) == says)

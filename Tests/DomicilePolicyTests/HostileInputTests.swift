@@ -83,7 +83,9 @@ import Testing
 
   @Test(arguments: [
     ("NO", nil), ("no", "did you mean “NO”?"), ("No", "did you mean “NO”?"),
-    ("on", "did you mean “IN”?"), ("NA", "did you mean “NO”?"), ("UK", "did you mean “GB”?"),
+    ("on", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("NA", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
+    ("UK", "did you mean “GB”?"),
     ("uk", "did you mean “GB”?"), ("EL", "did you mean “GR”?"),
     ("XK", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
     ("XX", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
@@ -91,7 +93,7 @@ import Testing
     ("true", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
     ("null", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
     ("1e3", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
-    ("FI", "did you mean “FR”?"),
+    ("FI", "known: AQ, CH, DE, EEA, FR, GB, GP, GR, IE, IN, NO, RU, TRUSTED, US, anywhere"),
   ])
   func `a word is what it is written as, whatever YAML makes of it`(word: String, hint: String?) {
     let found = problems { $0.policy.replace("store: RU", with: "store: \(word)") }

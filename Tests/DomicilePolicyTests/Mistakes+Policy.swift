@@ -208,7 +208,7 @@ extension Mistake {
       "a bracket that is not closed",
       "rules:\n", becomes: "rules: {\n",
       says: """
-        policy.yaml:15:3: this is not YAML: did not find expected node content
+        policy.yaml:15:3: this is not YAML: did not find expected node content; a value is missing, or a bracket above is not closed
         """),
     .inPolicy(
       "an anchor and its alias",

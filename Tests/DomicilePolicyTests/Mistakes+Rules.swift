@@ -158,6 +158,12 @@ extension Mistake {
       "    unless: {attribute: scc-signed}", becomes: "    unless: scc-signed",
       says: "policy.yaml:19:13: “scc-signed” is no mapping; write {attribute: scc-signed}"),
     .inPolicy(
+      "a reason that a comment cuts off",
+      "    reason: GDPR chapter V", becomes: "    reason: Decision #4 of the board",
+      says:
+        "policy.yaml:20:13: what follows “Decision” is a comment: put a text with “#” in it in quotes, and a comment on a line of its own"
+    ),
+    .inPolicy(
       "an attribute in a list",
       "    unless: {attribute: scc-signed}", becomes: "    unless: [scc-signed]",
       says: "policy.yaml:19:13: “scc-signed” is no mapping; write {attribute: scc-signed}"),

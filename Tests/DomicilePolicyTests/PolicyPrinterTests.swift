@@ -221,7 +221,9 @@ private struct DecoratedPolicy {
   /// In quotes: a text of JSON is one of YAML.
   private mutating func hardText() throws -> String {
     let count = Int.random(in: 1...5, using: &random)
-    let text = (0..<count).compactMap { _ in Self.pieces.randomElement(using: &random) }.joined()
+    // A blank one is refused.
+    let text =
+      (0..<count).compactMap { _ in Self.pieces.randomElement(using: &random) }.joined() + "r"
     let encoder = JSONEncoder()
     encoder.outputFormatting = .withoutEscapingSlashes
     return String(decoding: try encoder.encode(text), as: UTF8.self)

@@ -403,7 +403,7 @@ import Testing
       try await router.createGroup(family, members: [ada], dataClasses: ["messages"])
       _ = try await router.leave(ada, from: family)
       let findings = try await router.doctor().findings
-      #expect(findings.map(\.code) == [.barredHome])
+      #expect(findings.map(\.code) == [.emptyGroup])
       #expect(findings[0].message.contains("everybody has left"))
     }
   }

@@ -19,7 +19,8 @@ struct BarredHomes {
   func report(_ report: inout DoctorReport, shard: ShardIdentity) {
     for (kind, count) in counts.sorted(by: { Self.order($0.key) < Self.order($1.key) }) {
       report.add(
-        .barredHome, Self.message(kind, count, shard), shard: shard.name, homes: count)
+        kind.profile.members.isEmpty ? .emptyGroup : .barredHome,
+        Self.message(kind, count, shard), shard: shard.name, homes: count)
     }
   }
 

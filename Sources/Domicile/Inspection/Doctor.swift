@@ -30,6 +30,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case countWrong
     /// Somebody's reading keeps deleted bytes in a file.
     case purgePending
+    /// Homes of groups that everybody has left: nobody can read or write there.
+    case emptyGroup
     /// Some shard may not know of a legal hold, or of its release.
     case holdPending
     /// An erasure stopped half way.

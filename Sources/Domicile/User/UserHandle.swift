@@ -69,7 +69,9 @@ public struct UserHandle: Sendable {
     guard let placement = known else {
       throw RouterError(
         .notFound,
-        "The user has no home for the class “\(dataClass)”. Admit the user again to place it.")
+        entry.isGroup
+          ? "The group has no home for the class “\(dataClass)”. “domicile group create” with the same members places it."
+          : "The user has no home for the class “\(dataClass)”. Admit the user again to place it.")
     }
     guard placement.state != .erasing else {
       throw RouterError(
@@ -224,8 +226,15 @@ public struct UserHandle: Sendable {
     return RouterError(
       .barred,
       "The policy in force no longer allows this home: reads and deletions go on, writes are refused."
-        + " Nothing was written. Delete the data, or apply a policy that allows it."
+        + " Nothing was written. \(remedy(entry, route))"
         + (verdict.map { " \($0.statement)" } ?? ""), region: route.region, verdict: verdict)
+  }
+
+  private func remedy(_ entry: UserEntry, _ route: Route) -> String {
+    entry.isGroup
+      ? "Apply a policy that allows it, or let those leave whose tags are in the way."
+      : "Apply a policy that allows it, or erase the class \(route.home.dataClass) and admit the user again: then it is placed"
+        + " anew, without the data."
   }
 
   /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made.

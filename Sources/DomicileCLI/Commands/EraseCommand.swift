@@ -122,6 +122,6 @@ func kept(_ homes: [(shard: String, erasable: ErasableRecords?)]) -> [String] {
   }
   let note =
     held.isEmpty && unknown.isEmpty
-    ? [] : ["what stays can be neither read nor placed anew until it has gone"]
+    ? [] : ["what stays of the user's own can be neither read nor placed anew until it has gone"]
   return held + unknown + note
 }

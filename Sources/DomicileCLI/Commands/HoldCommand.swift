@@ -54,9 +54,20 @@ struct HoldAddCommand: AsyncParsableCommand {
           "before, \(hold.dataClasses == result.dataClasses ? "" : "\(classes) ")until \(hold.endText)"
       }
       let held = "\(result.dataClasses.joined(separator: ", ")), until \(end)"
+      // What others of a group may do is not the user's to keep.
+      let groups = group.isSet ? [] : try await router.locate(user.id).groups ?? []
+      let open = Set(
+        groups.filter { result.dataClasses.contains($0.dataClass) }.map(\.group)
+      ).sorted()
       try report(
         result, "held", ([held] + before).joined(separator: "; "), replaced: result.replaced, output
       )
+      if !open.isEmpty, !output.json {
+        Terminal.print(
+          "not held: what the user wrote in groups is kept from being erased with the user, but members, the user too, can"
+            + " delete and replace it. Hold these groups as well (--group): \(open.joined(separator: ", "))"
+        )
+      }
     }
   }
 }

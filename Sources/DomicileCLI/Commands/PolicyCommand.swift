@@ -241,9 +241,11 @@ struct PolicyApplyCommand: AsyncParsableCommand {
         Terminal.error("notConfirmed: Nothing was applied. \(missing)")
         throw ExitCode.validationFailure
       }
+      let before = router.policyGeneration
       let application = try await router.apply(policy)
+      let done = application.generation == before ? "in force already" : "applied"
       Terminal.print(
-        "\(application.isApplied ? "applied" : "pending"): policy generation"
+        "\(application.isApplied ? done : "pending"): policy generation"
           + " \(application.generation), digest \(application.digest.short)")
       try report(pending: application)
     }
@@ -286,6 +288,12 @@ struct PolicyApplyCommand: AsyncParsableCommand {
       impact.shortenedRecords, shortens, "--shortens",
       "end \(impact.shortenedRecordsText) sooner than now",
       "\(impact.recordsEndingAtOnce) of them at once")
+    if impact.directoryEntries > 0, bars == nil {
+      effects.append(
+        "It would not allow what the directory notes, where it lies, about \(impact.directoryEntriesText); nobody like them"
+          + " could be admitted.")
+      if options.isEmpty { options.append("--bars 0") }
+    }
     if !impact.notCounted.isEmpty, bars == nil, shortens == nil {
       effects += impact.notCounted.map {
         "What \($0.shard) holds could not be counted: \($0.reason)"

@@ -171,7 +171,7 @@ extension PolicyImpact {
     counted(shortenedRecords, "record")
   }
 
-  private var directoryEntriesText: String {
+  var directoryEntriesText: String {
     directoryEntries == 1 ? "1 user or group" : "\(directoryEntries) users and groups"
   }
 

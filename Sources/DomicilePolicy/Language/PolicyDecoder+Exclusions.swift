@@ -3,7 +3,7 @@ extension PolicyDecoder {
   func exclusion(_ reader: YAMLReader) -> Exclusion? {
     guard let fields = reader.fields(.exclusion) else { return nil }
     let name = fields.required("name")?.name("an exclusion")
-    let reason = fields.required("reason")?.text()
+    let reason = fields.required("reason")?.prose()
     var countries = IndexSet256()
     switch (fields["where"], fields["countries"]) {
     case (let condition?, nil):
@@ -24,7 +24,7 @@ extension PolicyDecoder {
 
   private func exception(_ reader: YAMLReader) -> Exclusion.Exception? {
     guard let fields = reader.fields(.exception) else { return nil }
-    for key in ["reason", "source"] { _ = fields.required(key)?.text() }
+    for key in ["reason", "source"] { _ = fields.required(key)?.prose() }
     let period = period(fields)
     return fields.required("country").flatMap(geography.country).map {
       Exclusion.Exception(country: $0, period: period)

@@ -16,7 +16,7 @@ extension PolicyDecoder {
   func rule(_ reader: YAMLReader, declared: Declared) -> Rule? {
     guard let fields = reader.fields(.rule) else { return nil }
     let name = fields.required("name")?.name("a rule")
-    let reason = fields.required("reason")?.text()
+    let reason = fields.required("reason")?.prose()
     let residents = geography.jurisdictions(
       fields.required("residents")?.nonEmptyList("residents") ?? [])
     let concerned = fields["classes"].map { list in

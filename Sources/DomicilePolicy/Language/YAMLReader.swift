@@ -38,7 +38,7 @@ struct YAMLReader {
       if rest.hasPrefix("\t") {
         fail("this is not YAML: a tab; indent with spaces", mark)
       } else {
-        fail("this is not YAML: \(problem)", mark)
+        fail("this is not YAML: \(problem)\(remedy(problem))", mark)
       }
     } catch YamlError.composer(_, let problem, let mark, _) {
       // The composer complains of two things only.
@@ -247,6 +247,27 @@ struct YAMLReader {
     return scalar.string
   }
 
+  /// A text for people to read. One that a comment cuts off is refused: the number of a document goes with it.
+  func prose() -> String? {
+    guard let text = text() else { return nil }
+    if text.allSatisfy(\.isWhitespace) {
+      problem("this must be a word or a text")
+    } else if let mark, lines.indices.contains(mark.line - 1) {
+      let rest = String(
+        String.UnicodeScalarView(lines[mark.line - 1].dropFirst(mark.column - 1)))
+      // “ # a comment” is meant as one; “ #4” is a number.
+      if let comment = rest.firstRange(of: " #"),
+        rest[comment.upperBound...].first.map({ !$0.isWhitespace && $0 != "#" }) ?? false,
+        rest[..<comment.lowerBound].split(separator: " ") == text.split(separator: " ")
+      {
+        problem(
+          "what follows “\(text)” is a comment: put a text with “#” in it in quotes, and a comment on a line of its own"
+        )
+      }
+    }
+    return text
+  }
+
   /// A name that may become a file's: `[a-z0-9-]{1,63}`.
   func name(_ what: String) -> String? {
     guard let text = text() else { return nil }
@@ -263,14 +284,30 @@ struct YAMLReader {
   }
 }
 
-/// The lines of a text as the parser counts them, by YAML 1.1: some end where others see none. Those without a “!” hold no
-/// tag and are left empty, since texts can be large.
+/// What to look for where the parser was lost.
+private func remedy(_ problem: String) -> String {
+  if problem.contains("mapping values are not allowed") {
+    return
+      "; a text with “: ” in it must be in quotes, and a key stands exactly below the one before it"
+  }
+  if problem.contains("',' or") { return "; a comma is missing, or a bracket above is not closed" }
+  if problem.contains("node content") {
+    return "; a value is missing, or a bracket above is not closed"
+  }
+  if problem.contains("did not find expected") {
+    return "; look at the lines above: what belongs together begins in the same column"
+  }
+  return ""
+}
+
+/// The lines of a text as the parser counts them, by YAML 1.1: some end where others see none. Those without “!” and “#” hold
+/// neither tag nor comment and are left empty, since texts can be large.
 private func yamlLines(_ text: String) -> [[Unicode.Scalar]] {
   var lines: [[Unicode.Scalar]] = []
   var line: [Unicode.Scalar] = []
   var previous: Unicode.Scalar?
   func endLine() {
-    lines.append(line.contains("!") ? line : [])
+    lines.append(line.contains { $0 == "!" || $0 == "#" } ? line : [])
     line.removeAll(keepingCapacity: true)
   }
   for scalar in text.unicodeScalars {

@@ -47,7 +47,7 @@ extension ResidencyPolicy {
   }
 
   /// What is valid but probably not meant, or not checked: certifications that no operator has, so that their term never
-  /// counts, and rules that are marked as unverified.
+  /// counts, rules that are marked as unverified, and a directory where nobody may be noted.
   public var warnings: [PolicyProblem] {
     let stores = written.rules.compactMap(\.store) + [written.otherwise]
     let unheld: [PolicyProblem] = stores.flatMap(\.terms).compactMap { term in
@@ -62,7 +62,24 @@ extension ResidencyPolicy {
         file: rule.line.file, line: rule.line.line,
         message: "nobody has verified that the law says what the rule “\(rule.name)” does")
     }
-    return unheld + unverified
+    return unheld + unverified + nobodyIsAdmitted
+  }
+
+  /// Whoever is admitted is noted in the directory.
+  private var nobodyIsAdmitted: [PolicyProblem] {
+    guard let directory = try? number(ofClass: Rulebook.directoryClass),
+      let region = topology.regionNumber(topology.directoryRegion),
+      !geography.countries.indices.contains(where: {
+        permits(CompiledProfile(country: $0, attributes: 0), dataClass: directory, region: region)
+      })
+    else { return [] }
+    return [
+      PolicyProblem(
+        file: TopologyDecoder.file,
+        message:
+          "nobody without attributes can be admitted: the directory lies in \(topology.directoryRegion), where nothing may be"
+          + " noted about anybody")
+    ]
   }
 
   /// The names of the regions where the data may live and a shard accepts it, nearest first.
