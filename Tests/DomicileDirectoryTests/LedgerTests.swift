@@ -174,6 +174,34 @@ import Testing
     }
   }
 
+  @Test(arguments: ["", "nothing", "\n\n"])
+  func `a last checkpoint that is none, or that nobody has signed, keeps everything unsigned`(
+    text: String
+  ) async throws {
+    let test = try TestDirectory()
+    let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")
+    try await test.open { directory in
+      let note = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      try await directory.place([test.plan("ada")])
+      try test.folder.write(text, to: "checkpoint")
+      let none = #expect(throws: StorageError.self) {
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      }
+      #expect(none?.code == .corrupt)
+      // Over nothing it would let any ledger follow.
+      let forged = Checkpoint(
+        origin: LedgerKey.origin(of: directory.deployment), size: 0, root: .ofNothing)
+      let foreign = try #require(LedgerKey(bytes: Array(1..<33)))
+      try test.folder.write("\(try foreign.sign(forged))", to: "checkpoint")
+      let unsigned = #expect(throws: StorageError.self) {
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      }
+      #expect(unsigned?.code == .ledgerForked)
+      try test.folder.write("\(note)", to: "checkpoint")
+      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+    }
+  }
+
   @Test func `an old directory that was brought back is not signed`() async throws {
     let test = try TestDirectory()
     let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")

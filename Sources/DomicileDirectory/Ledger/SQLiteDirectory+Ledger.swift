@@ -220,6 +220,12 @@ extension SQLiteDirectory {
           : "The ledger key is not the one that the ledger names. Nothing was signed. Use the right key."
       )
     }
+    if let last, last.note.verified(by: keys)?.isEmpty ?? true {
+      throw StorageError(
+        .ledgerForked,
+        "The file with the last checkpoint holds one that no key of this ledger has signed. Nothing was signed. Put back what was"
+          + " printed last: it keeps an old ledger from being signed.")
+    }
     let current = try readers.read { reader in
       try reader.connection.snapshot {
         let (size, frontier) = try reader.connection.ledgerFrontier()
