@@ -281,11 +281,14 @@ package final class DirectoryWriter: CommitContext {
       try insertPlacement.run()
       try count(1, shard)
     }
+    var place = try place(target.dataClass, inShard: shard)
+    place.rules = target.rules
+    place.serial = token
     return AdmissionTicket(
       home: HomeReference(
         owner: plan.owner, dataClass: target.dataClass, serial: token, tags: user.tags),
       userID: user.id, alias: user.alias, profile: plan.profile, shard: shard,
-      illegalShard: old == shard ? nil : old, isGroup: plan.kind != .user, rules: target.rules)
+      illegalShard: old == shard ? nil : old, isGroup: plan.kind != .user, place: place)
   }
 
   func retarget(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {
@@ -300,30 +303,19 @@ package final class DirectoryWriter: CommitContext {
   }
 
   /// Commits those that still hold; of each user's one entry says which.
-  func commit(_ tickets: [AdmissionTicket], law: LawReference) throws -> [StorageError?] {
-    let outcomes = try tickets.map { try commit($0, law: law) }
-    var committed: [AdmissionTicket] = []
-    func note() throws {
-      guard let first = committed.first else { return }
-      let places = try committed.map { ticket in
-        var place = try place(ticket.home.dataClass, inShard: ticket.shard)
-        place.rules = ticket.rules
-        place.serial = ticket.home.serial
-        return place
+  func commit(_ admissions: [CommittedAdmission], law: LawReference) throws -> [StorageError?] {
+    try admissions.flatMap { admission in
+      let outcomes = try admission.tickets.map { try commit($0, law: law) }
+      let committed = zip(admission.tickets, outcomes).filter { $0.1 == nil }.map(\.0)
+      if let prepared = admission.prepared, committed.count == outcomes.count,
+        prepared.policy == policyOfEntries
+      {
+        try append(prepared)
+      } else if let first = committed.first {
+        try append(.admission) { $0.admit(first, at: committed.map(\.place)) }
       }
-      try append(.admission) { entry in
-        entry.alias = "\(first.alias)"
-        entry.isGroup = first.isGroup ? true : nil
-        entry.places = places
-      }
-      committed = []
+      return outcomes
     }
-    for (ticket, outcome) in zip(tickets, outcomes) where outcome == nil {
-      if let last = committed.last, last.userID != ticket.userID { try note() }
-      committed.append(ticket)
-    }
-    try note()
-    return outcomes
   }
 
   private func commit(_ ticket: AdmissionTicket, law: LawReference) throws -> StorageError? {

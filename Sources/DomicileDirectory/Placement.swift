@@ -123,8 +123,8 @@ package struct AdmissionTicket: Sendable {
   /// before the target is changed to `shard` by ``DirectoryStore/retarget(_:law:by:)``.
   package let illegalShard: String?
   package let isGroup: Bool
-  /// As ``AdmissionPlan/Target/rules``.
-  package let rules: [String]
+  /// Where the home will be, by which rules, for the ledger.
+  package let place: LedgerEntry.Place
 }
 
 /// A user who becomes a member of a group, with the random name under which the user writes there: another in each group,

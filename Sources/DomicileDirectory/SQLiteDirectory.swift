@@ -12,6 +12,11 @@ package final class SQLiteDirectory: DirectoryStore {
   let readers: ReaderPool<DirectoryReader>
 
   private let flaggedHolds = Flag()
+  private let clock: WallClock
+  private let actor: String
+  private let keepsLedger: Bool
+  /// What entries named last.
+  private let lastPolicy = Mutex<LedgerEntry.Policy?>(nil)
 
   private static let place = "the directory"
 
@@ -102,6 +107,9 @@ package final class SQLiteDirectory: DirectoryStore {
       }
       return found
     }
+    self.clock = clock
+    self.actor = actor
+    self.keepsLedger = keepsLedger
     deployment = identity.0
     keyCheck = identity.1
     commits = GroupCommit(path: path, place: Self.place, ballast: ballast) {
@@ -269,9 +277,11 @@ package final class SQLiteDirectory: DirectoryStore {
   package func beginAdmissions(
     _ plans: [AdmissionPlan], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [Result<[AdmissionTicket], StorageError>] {
-    try await commits.commit(by: deadline) { writer in
-      try plans.map { try writer.begin($0, law: law) }
+    let (begun, policy) = try await commits.commit(by: deadline) { writer in
+      (try plans.map { try writer.begin($0, law: law) }, writer.policyOfEntries)
     }
+    lastPolicy.withLock { $0 = policy }
+    return begun
   }
 
   package func retarget(
@@ -285,9 +295,16 @@ package final class SQLiteDirectory: DirectoryStore {
   package func commitAdmissions(
     _ tickets: [AdmissionTicket], law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?] {
-    try await commits.commit(by: deadline) { [flaggedHolds] writer in
+    var admissions = CommittedAdmission.grouped(tickets)
+    if let policy = lastPolicy.withLock({ $0 }), keepsLedger {
+      let encoder = LedgerEntry.encoder
+      for index in admissions.indices {
+        admissions[index].prepare(at: clock.now, by: actor, under: policy, encoder)
+      }
+    }
+    return try await commits.commit(by: deadline) { [flaggedHolds, admissions] writer in
       writer.hasFlaggedHolds = false
-      let outcomes = try writer.commit(tickets, law: law)
+      let outcomes = try writer.commit(admissions, law: law)
       if writer.hasFlaggedHolds { flaggedHolds.set(true) }
       return outcomes
     }

@@ -14,10 +14,14 @@ extension DirectoryWriter {
   }
 
   private func append(_ entry: LedgerEntry) throws {
-    let text = try entry.text(by: encoder)
+    try append(PreparedEntry(entry, by: encoder))
+  }
+
+  func append(_ entry: PreparedEntry) throws {
+    guard keepsLedger else { return }
     try insertEntry.bind(1, nextEntry)
-    try insertEntry.bind(2, TreeHash(leaf: text.utf8).bytes)
-    try insertEntry.bind(3, text)
+    try insertEntry.bind(2, entry.hash.bytes)
+    try insertEntry.bind(3, entry.text)
     try insertEntry.run()
     nextEntry += 1
   }

@@ -1,4 +1,6 @@
 package import DomicilePolicy
+import DomicileStorage
+import Foundation
 
 /// What a router has to say to the ledger that changes nothing else in the directory.
 package struct LedgerNote: Sendable {
@@ -26,6 +28,59 @@ package struct LedgerNote: Sendable {
       entry.dataClasses = dataClasses
       entry.command = command
     }
+  }
+}
+
+/// An entry with its text and hash: whoever asks for a commit makes them, so that all who wait for the writer do not wait for that.
+struct PreparedEntry: Sendable {
+  /// By which it was decided; in another it would have to be written anew.
+  let policy: LedgerEntry.Policy?
+  let text: String
+  let hash: TreeHash
+
+  init(_ entry: LedgerEntry, by encoder: JSONEncoder = LedgerEntry.encoder) throws {
+    policy = entry.policy
+    text = try entry.text(by: encoder)
+    hash = TreeHash(leaf: text.utf8)
+  }
+}
+
+/// The tickets of one user that are committed together.
+struct CommittedAdmission: Sendable {
+  private(set) var tickets: [AdmissionTicket]
+  /// The entry, if all of them hold.
+  private(set) var prepared: PreparedEntry?
+
+  /// Those of one user stand beside each other.
+  static func grouped(_ tickets: [AdmissionTicket]) -> [CommittedAdmission] {
+    var admissions: [CommittedAdmission] = []
+    for ticket in tickets {
+      if admissions.last?.tickets[0].userID == ticket.userID {
+        admissions[admissions.count - 1].tickets.append(ticket)
+      } else {
+        admissions.append(CommittedAdmission(tickets: [ticket]))
+      }
+    }
+    return admissions
+  }
+
+  private init(tickets: [AdmissionTicket]) { self.tickets = tickets }
+
+  mutating func prepare(
+    at time: Date, by actor: String, under policy: LedgerEntry.Policy, _ encoder: JSONEncoder
+  ) {
+    let entry = LedgerEntry(.admission, time: time, actor: actor, policy: policy) {
+      $0.admit(tickets[0], at: tickets.map(\.place))
+    }
+    prepared = try? PreparedEntry(entry, by: encoder)
+  }
+}
+
+extension LedgerEntry {
+  mutating func admit(_ ticket: AdmissionTicket, at places: [Place]) {
+    alias = "\(ticket.alias)"
+    isGroup = ticket.isGroup ? true : nil
+    self.places = places
   }
 }
 
