@@ -30,6 +30,11 @@ import Testing
       command.kill()
       if try await command.result().exitCode == SIGKILL { killed += 1 }
     }
+    // One that is left to end: on a busy machine the others may not have come to their first commit.
+    try workspace.write("id,country\nlast,DE\n", to: "last.csv")
+    let last = try await workspace.domicile(
+      "import last.csv --data data --user id --residence country")
+    #expect(last.exitCode == 0, "\(last)")
     isOver.set()
     let users = try await acknowledged
     #expect(killed > 0)

@@ -345,7 +345,7 @@ import Testing
         """, exitCode: 5)
     expect(
       try await workspace.domicile("policy apply --regions next --data data"),
-      output: "applied: policy generation 5, digest \(digest)\n")
+      output: "in force already: policy generation 5, digest \(digest)\n")
   }
 
   @Test func `an init that does not reach every shard is pending`() async throws {
