@@ -297,9 +297,8 @@ package final class SQLiteDirectory: DirectoryStore {
   ) async throws(StorageError) -> [StorageError?] {
     var admissions = CommittedAdmission.grouped(tickets)
     if let policy = lastPolicy.withLock({ $0 }), keepsLedger {
-      let encoder = LedgerEntry.encoder
       for index in admissions.indices {
-        admissions[index].prepare(at: clock.now, by: actor, under: policy, encoder)
+        admissions[index].prepare(at: clock.now, by: actor, under: policy)
       }
     }
     return try await commits.commit(by: deadline) { [flaggedHolds, admissions] writer in

@@ -173,6 +173,19 @@ import Testing
     #expect(try await workspace.domicile("ledger checkpoint --data data").exitCode == 1)
   }
 
+  @Test func `a new deployment at the place of one that is gone has a ledger of its own`()
+    async throws
+  {
+    let workspace = try await Workspace.deployed()
+    let first = try workspace.read("data.checkpoint")
+    let origin = try #require(first.split(separator: "\n").first?.split(separator: "/").last)
+    try FileManager.default.removeItem(atPath: workspace.file("data"))
+    let again = try await workspace.domicile("init --regions regions --data data")
+    #expect(again.exitCode == 0 && again.error.isEmpty && again.checkpoint != nil, "\(again)")
+    #expect(try workspace.read("data.checkpoint.\(origin)") == first)
+    #expect(try await workspace.domicile("ledger verify --data data").exitCode == 0)
+  }
+
   @Test func `a new key is signed by the old one, which signs no longer`() async throws {
     let workspace = try await Workspace.deployed()
     let old = try await key(workspace)

@@ -98,6 +98,7 @@ public final class ResidencyRouter: Service, Sendable {
           if !folder.hasDirectoryFile {
             try source.makeIfAbsent(.hash, using: &random)
             try ledgerSource.makeIfAbsent(.ledger, using: &random)
+            try folder.checkpointFile.setAside()
           }
           try SQLiteDirectory.create(
             path: folder.directoryFile, key: source.readHashKey(),

@@ -20,6 +20,20 @@ package struct CheckpointFile: Sendable {
     }
   }
 
+  /// Makes way for the checkpoints of a new deployment: what an earlier one at the same place has signed is kept under the
+  /// name of its ledger.
+  package func setAside() throws(StorageError) {
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    let last = try? read()
+    let name = last?.checkpoint.origin.split(separator: "/").last.map(String.init) ?? "unreadable"
+    guard unsafe rename(path, "\(path).\(name)") == 0 else {
+      throw StorageError(
+        .unavailable,
+        "The file with the last checkpoint of an earlier deployment cannot be renamed. Move it away."
+      )
+    }
+  }
+
   /// Nil if nothing was signed yet.
   ///
   /// - Throws: ``StorageError`` with `corrupt`.

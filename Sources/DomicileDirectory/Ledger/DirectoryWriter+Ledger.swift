@@ -14,7 +14,7 @@ extension DirectoryWriter {
   }
 
   private func append(_ entry: LedgerEntry) throws {
-    try append(PreparedEntry(entry, by: encoder))
+    try append(PreparedEntry(entry))
   }
 
   func append(_ entry: PreparedEntry) throws {

@@ -140,15 +140,15 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
   public var date: Date { Date(timeIntervalSince1970: TimeInterval(time)) }
 
   /// What the leaf is the hash of.
-  func text(by encoder: JSONEncoder = Self.encoder) throws -> String {
-    String(decoding: try encoder.encode(self), as: UTF8.self)
+  func text() throws -> String {
+    String(decoding: try Self.encoder.encode(self), as: UTF8.self)
   }
 
-  static var encoder: JSONEncoder {
+  static let encoder: JSONEncoder = {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return encoder
-  }
+  }()
 
   /// Reads an entry's text.
   ///

@@ -38,9 +38,9 @@ struct PreparedEntry: Sendable {
   let text: String
   let hash: TreeHash
 
-  init(_ entry: LedgerEntry, by encoder: JSONEncoder = LedgerEntry.encoder) throws {
+  init(_ entry: LedgerEntry) throws {
     policy = entry.policy
-    text = try entry.text(by: encoder)
+    text = try entry.text()
     hash = TreeHash(leaf: text.utf8)
   }
 }
@@ -67,12 +67,12 @@ struct CommittedAdmission: Sendable {
   private init(tickets: [AdmissionTicket]) { self.tickets = tickets }
 
   mutating func prepare(
-    at time: Date, by actor: String, under policy: LedgerEntry.Policy, _ encoder: JSONEncoder
+    at time: Date, by actor: String, under policy: LedgerEntry.Policy
   ) {
     let entry = LedgerEntry(.admission, time: time, actor: actor, policy: policy) {
       $0.admit(tickets[0], at: tickets.map(\.place))
     }
-    prepared = try? PreparedEntry(entry, by: encoder)
+    prepared = try? PreparedEntry(entry)
   }
 }
 
