@@ -36,7 +36,7 @@ public struct LedgerReport: Sendable, Codable, Hashable {
   public let asOf: Date
   /// The name of the ledger.
   public let origin: String
-  /// The policy in force, and its entry; nil if that was pruned.
+  /// The policy in force, and its entry; nil if there was none yet.
   public let policy: LedgerEntry.Policy?
   public let policyEntry: Int64?
   /// By country, region and class.

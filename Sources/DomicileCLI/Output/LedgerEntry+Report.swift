@@ -70,7 +70,7 @@ extension LedgerReport {
       policy.map {
         "policy in force: generation \($0.generation), digest \($0.digest), as on \($0.day)"
           + (policyEntry.map { " (entry \($0))" } ?? "")
-      } ?? "policy in force: its entry was pruned")
+      } ?? "policy in force: none yet")
     if firstEntry > 0 {
       Terminal.print(
         "entries before \(firstEntry) were pruned: of them only the sums of homes are known")
