@@ -72,6 +72,27 @@ import Testing
     }
   }
 
+  @Test func `an erasure forgets what an admission has left in a shard that is no longer named`()
+    async throws
+  {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      try await router.admit(ben, residence: "US")
+      let owner = router.key.owner(ofUser: "ben")
+      try Connection(
+        path: "\(deployment.data)/dublin/dublin-1.sqlite", mode: .writing
+      ).run(
+        """
+        INSERT INTO home (owner, class, alias, serial, state, tags, profile)
+        VALUES (?, 'messages', x'', 2, 'absent', 0, '')
+        """, .blob(owner.bytes))
+      #expect(try await router.erase(ben).isDone)
+      for file in files(deployment) {
+        #expect(file.bytes.range(of: Data(owner.bytes)) == nil, "\(file.name)")
+      }
+    }
+  }
+
   @Test
   func
     `after an erasure only the ledger and the tombstone know the alias, and no shard its serials`()

@@ -59,12 +59,16 @@ struct ErasureRound {
       }
       if isOutrun { return nil }
     }
-    for name in Set(plan.homes.map(\.shard) + plan.shared.map(\.home.shard) + plan.staged).sorted()
-    {
+    let others = plan.isWholeUser ? await shardsWithRows(of: plan.owner) : []
+    let shards = Set(
+      plan.homes.map(\.shard) + plan.shared.map(\.home.shard) + plan.staged + others)
+    for name in shards.sorted() {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
-        // Many erasures at once must not make all admissions begin anew: the next sweep forgets the rest.
-        if shard.hasNotForgottenLately { _ = try await shard.forgetGone(by: deadline) }
+        // Of classes a sweep forgets the rest: not at every erasure need admissions begin anew.
+        if plan.isWholeUser || shard.hasNotForgottenLately {
+          _ = try await shard.forgetGone(by: deadline)
+        }
         let purge = await shard.purge(by: deadline)
         return ErasureReceipt.Pending(purge, shard.purgeProblem, place: name)
       }
@@ -93,6 +97,21 @@ struct ErasureRound {
       }
     }
     return receipt(plan, pending: pending)
+  }
+
+  /// An admission that stopped half way, and went on elsewhere, has left a row in a shard that the directory no longer names. One
+  /// that is down forgets it at its next sweep.
+  private func shardsWithRows(of owner: OwnerKey) async -> [String] {
+    var names: [String] = []
+    for definition in router.inForce.policy.topology.shards
+    where router.shards.carries(region: definition.region) {
+      if let shard = try? await router.shard(named: definition.name, by: deadline),
+        (try? shard.hasRow(of: owner)) ?? false
+      {
+        names.append(definition.name)
+      }
+    }
+    return names
   }
 
   /// Does something in a shard; what it leaves to be done, and what goes wrong, is pending. Whether another run has taken the erasure over, or a group's home

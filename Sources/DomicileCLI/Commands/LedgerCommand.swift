@@ -36,6 +36,12 @@ struct LedgerShowCommand: AsyncParsableCommand {
     help: ArgumentHelp("About the user or group with this alias only.", valueName: "alias"))
   var alias: String?
 
+  func validate() throws {
+    if limit < 0 || from < 0 {
+      throw ValidationError("--from and --limit are numbers from 0 on.")
+    }
+  }
+
   func run() async throws {
     try await deployment.withRouter { router in
       var found: [NumberedEntry] = []
@@ -84,7 +90,7 @@ struct LedgerVerifyCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The key of the witness that must have cosigned what --since names.", valueName: "key"),
-    transform: NoteKey.argument)
+    transform: NoteKey.witness)
   var witness: NoteKey?
 
   func run() async throws {
@@ -165,7 +171,7 @@ struct LedgerCosignCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("The witness's key.", valueName: "key"),
-    transform: NoteKey.argument)
+    transform: NoteKey.witness)
   var witness: NoteKey
 
   func run() async throws {
@@ -284,6 +290,15 @@ extension LedgerEntry.Kind {
 }
 
 extension NoteKey {
+  /// That of a witness: whoever keeps the ledger is none.
+  fileprivate static func witness(_ text: String) throws -> NoteKey {
+    let key = try argument(text)
+    guard key.kind == .cosignature else {
+      throw ValidationError("“\(text)” is no key of a witness: it does not cosign.")
+    }
+    return key
+  }
+
   fileprivate static func argument(_ text: String) throws -> NoteKey {
     guard let key = NoteKey(text) else {
       throw ValidationError(

@@ -36,6 +36,9 @@ struct LedgerPass {
   private var keys: [(entry: Int64, key: NoteKey)] = []
   /// Whether what stood before is not known, so that the first totals are believed.
   private var isBlind = false
+  /// The last entry without a text, and before which entry the entries say that texts were deleted.
+  private var lastBlank: Int64 = -1
+  private var prunedBefore: Int64 = 0
   private let origin: String
   private let checkpoints: [Int64: [Checkpoint]]
 
@@ -91,6 +94,12 @@ struct LedgerPass {
       if frontier != tree { result.find(nil, "The frontier is not that of the entries.") }
     } else {
       result.find(nil, "The frontier is none.")
+    }
+    if lastBlank >= prunedBefore {
+      result.find(lastBlank, "The entry has no text, and no entry says that it was pruned.")
+    }
+    if try Self.extent(connection).minimum != prunedBefore {
+      result.find(nil, "The first entry with a text is not the one that the entries say.")
     }
     let behind = try connection.integer(
       "SELECT count(*) FROM entry WHERE id < 0 OR id >= ?", .integer(tree.size))
@@ -156,6 +165,7 @@ struct LedgerPass {
     guard let text else {
       result.pruned += 1
       isBlind = true
+      lastBlank = id
       if id >= minimum { result.find(id, "The entry has no text, and was not pruned.") }
       return
     }
@@ -174,7 +184,10 @@ struct LedgerPass {
           ? "The totals are not those of the entries before." : "It ends homes that there were not."
       )
     }
-    if entry.kind == .pruning { isBlind = false }
+    if entry.kind == .pruning {
+      isBlind = false
+      prunedBefore = max(prunedBefore, entry.minimum ?? 0)
+    }
   }
 
   private mutating func check(key entry: LedgerEntry, _ id: Int64) {

@@ -158,6 +158,14 @@ extension SQLiteShard {
     return result
   }
 
+  /// Whether there is any row of a user or group, of whatever state.
+  package func hasRow(of owner: OwnerKey) throws(StorageError) -> Bool {
+    try read { reader, _ in
+      try reader.connection.integer(
+        "SELECT 1 FROM home WHERE owner = ? LIMIT 1", .blob(owner.bytes)) != nil
+    }
+  }
+
   /// Whether no home was forgotten for some seconds, by this process.
   package var hasNotForgottenLately: Bool {
     forgotten.withLock { $0.map { $0 + .seconds(5) < .now } ?? true }
