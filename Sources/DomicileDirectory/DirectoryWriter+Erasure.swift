@@ -158,8 +158,10 @@ extension DirectoryWriter {
       try count(-1, home.shard)
     }
     let isWhole = plan.isWholeUser && held.isEmpty && !isSharedHeld
-    if isWhole || !gone.isEmpty {
+    let done = plan.homes.map(\.dataClass).filter { !held.contains($0) }
+    if isWhole || !done.isEmpty {
       try append(.erased) { entry in
+        entry.dataClasses = done.isEmpty ? nil : done
         entry.alias = "\(plan.alias)"
         entry.isGroup = isGroup ? true : nil
         entry.places = gone.isEmpty ? nil : gone

@@ -187,7 +187,7 @@ private struct ReportPass {
     case .erased:
       if entry.isWhole == true { erased += 1 }
       let alias = entry.alias ?? ""
-      let gone = Set(entry.places?.map(\.dataClass) ?? [])
+      let gone = Set(entry.dataClasses ?? [])
       let left = erasing[alias].flatMap { $0 }?.subtracting(gone)
       if entry.isWhole == true || left?.isEmpty == true {
         erasing[alias] = nil
