@@ -113,6 +113,8 @@ public struct RouterError: Error, Sendable {
     public static let wrongLedgerKey = Code("wrongLedgerKey")
     /// The ledger does not begin with what was signed last. Nothing was signed.
     public static let ledgerForked = Code("ledgerForked")
+    /// The file that says which checkpoint was signed last is missing, so that nothing keeps an old ledger from being signed.
+    public static let checkpointMissing = Code("checkpointMissing")
     /// A file that cannot be used: missing, without rights, or on a disk that fails.
     public static let unavailable = Code("unavailable")
     /// A file that is not the one that should be there.
@@ -156,6 +158,7 @@ extension RouterError {
       case .wrongKey: .wrongKey
       case .wrongLedgerKey: .wrongLedgerKey
       case .ledgerForked: .ledgerForked
+      case .checkpointMissing: .checkpointMissing
       case .corrupt: .corrupt
       }
     self.init(code, error.message, region: region, cause: error.cause)

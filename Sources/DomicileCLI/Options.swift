@@ -302,6 +302,17 @@ struct ErasureOptions: ParsableArguments {
 struct GroupFlag: ParsableArguments {
   @Flag(name: .customLong("group"), help: "The id is that of a group.")
   var isSet = false
+
+  /// Notes in the ledger that an administrator is about to be shown what is kept about somebody.
+  func noteRead(
+    by command: String, of user: UserArgument, _ router: ResidencyRouter
+  ) async throws {
+    if isSet {
+      try await router.noteRead(of: GroupID(user.user), command: command)
+    } else {
+      try await router.noteRead(of: user.id, command: command)
+    }
+  }
 }
 
 /// A time with its unit, as policies write it: `90s`, `12h`, `30d`, `1y`.

@@ -144,9 +144,10 @@ enum DirectorySchema {
       count INTEGER NOT NULL,
       PRIMARY KEY (hour, cause, class, region)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE untallied (
+    CREATE TABLE tally (
       shard INTEGER PRIMARY KEY REFERENCES shard (id),
-      generation INTEGER NOT NULL
+      due INTEGER NOT NULL,
+      barred INTEGER NOT NULL
     ) STRICT;
     ALTER TABLE tombstone DROP COLUMN serial;
     ALTER TABLE hold ADD COLUMN telling INTEGER NOT NULL DEFAULT 1;

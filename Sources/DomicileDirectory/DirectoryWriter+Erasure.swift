@@ -37,8 +37,7 @@ extension DirectoryWriter {
     let begun = homes.filter { !$0.isErasing }.map(\.dataClass)
     if isWholeUser && !user.isErasing || !begun.isEmpty {
       try append(.erasing) { entry in
-        entry.alias = "\(user.alias)"
-        entry.isGroup = user.isGroup ? true : nil
+        entry.name(user.alias, isGroup: user.isGroup)
         entry.dataClasses = begun
         entry.isWhole = isWholeUser ? true : nil
       }
@@ -54,7 +53,8 @@ extension DirectoryWriter {
       "UPDATE user SET erasing = ?, erasure_due = NULL, erasure_lease = ? WHERE id = ?",
       isWholeUser ? .integer(token) : .null, .integer(Self.leaseEnd(from: time)), .integer(user.id))
     return ErasurePlan(
-      userID: user.id, owner: owner, alias: user.alias, token: token, isWholeUser: isWholeUser,
+      userID: user.id, owner: owner, alias: user.alias, isGroup: user.isGroup, token: token,
+      isWholeUser: isWholeUser,
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
       }, shared: isWholeUser ? try sharedHomes(of: user.id) : [],
@@ -134,10 +134,9 @@ extension DirectoryWriter {
     guard plan.homes.allSatisfy({ serials[$0.dataClass] == plan.token }),
       !plan.isWholeUser || token == plan.token
     else { return outrun }
-    let isGroup =
-      try connection.integer("SELECT is_group FROM user WHERE id = ?", .integer(plan.userID)) == 1
     var gone: [LedgerEntry.Place] = []
-    for home in plan.homes where !held.contains(home.dataClass) {
+    let goneHomes = plan.homes.filter { !held.contains($0.dataClass) }
+    for home in goneHomes {
       let isAdmitted = try connection.integer(
         "SELECT is_admitted FROM placement WHERE user = ? AND class = ?", .integer(plan.userID),
         .text(home.dataClass))
@@ -156,14 +155,13 @@ extension DirectoryWriter {
       }
       try forgetPendingTags(of: plan.userID, home.dataClass)
       try count(-1, home.shard)
+      try countBarredAgain(inShard: home.shard)
     }
     let isWhole = plan.isWholeUser && held.isEmpty && !isSharedHeld
-    let done = plan.homes.map(\.dataClass).filter { !held.contains($0) }
-    if isWhole || !done.isEmpty {
+    if isWhole || !goneHomes.isEmpty {
       try append(.erased) { entry in
-        entry.dataClasses = done.isEmpty ? nil : done
-        entry.alias = "\(plan.alias)"
-        entry.isGroup = isGroup ? true : nil
+        entry.dataClasses = goneHomes.isEmpty ? nil : goneHomes.map(\.dataClass)
+        entry.name(plan.alias, isGroup: plan.isGroup)
         entry.places = gone.isEmpty ? nil : gone
         entry.isWhole = isWhole ? true : nil
       }
@@ -203,6 +201,8 @@ extension DirectoryWriter {
   func add(_ hold: LegalHold, on owner: OwnerKey, shortens: Bool) throws -> [LegalHold] {
     guard let (user, alias, isGroup) = try nameInEntries(of: owner) else { return [] }
     var replaced: [LegalHold] = []
+    // The same again is no decision.
+    var placed: [String] = []
     let until = hold.until.map { SQLValue.integer($0.milliseconds) } ?? .null
     for dataClass in hold.dataClasses {
       let before = try connection.rows(
@@ -218,6 +218,11 @@ extension DirectoryWriter {
             + " Nothing was changed. If it is meant to end earlier, say so (“--shortens”).")
       }
       replaced += before
+      let isThere =
+        try connection.integer(
+          "SELECT 1 FROM hold WHERE user = ? AND class = ? AND name = ? AND until IS ? AND telling <> 2",
+          .integer(user), .text(dataClass), .text(hold.name), until) != nil
+      if !isThere { placed.append(dataClass) }
       try connection.run(
         """
         INSERT INTO hold (user, class, name, reason, placed, until, telling) VALUES (?, ?, ?, ?, ?, ?, 1)
@@ -225,11 +230,12 @@ extension DirectoryWriter {
         """, .integer(user), .text(dataClass), .text(hold.name), .text(hold.reason),
         .integer(hold.placed.milliseconds), until)
     }
-    try append(.hold) { entry in
-      entry.alias = alias
-      entry.isGroup = isGroup
-      entry.dataClasses = hold.dataClasses
-      entry.until = hold.until.map { Int64($0.timeIntervalSince1970) }
+    if !placed.isEmpty {
+      try append(.hold) { entry in
+        entry.name(alias, isGroup: isGroup)
+        entry.dataClasses = placed
+        entry.until = hold.until.map { Int64($0.timeIntervalSince1970) }
+      }
     }
     try wakeErasure(of: owner)
     return LegalHold.joined(replaced)
@@ -237,15 +243,10 @@ extension DirectoryWriter {
 
   private func nameInEntries(
     of owner: OwnerKey
-  ) throws(SQLiteError) -> (id: Int64, alias: String, isGroup: Bool?)? {
+  ) throws(SQLiteError) -> (id: Int64, alias: OwnerAlias, isGroup: Bool)? {
     try connection.rows(
       "SELECT id, alias, is_group FROM user WHERE owner = ?", .blob(owner.bytes),
-      as: { row in
-        (
-          row.integer(0), OwnerAlias(bytes: row.blob(1)).description,
-          row.integer(2) != 0 ? true : nil
-        )
-      }
+      as: { ($0.integer(0), OwnerAlias(bytes: $0.blob(1)), $0.integer(2) != 0) }
     ).first
   }
 
@@ -280,8 +281,7 @@ extension DirectoryWriter {
         .text(name), .integer(user), .integer(time.milliseconds), as: { $0.text(0) })
       if !classes.isEmpty {
         try append(.release) { entry in
-          entry.alias = alias
-          entry.isGroup = isGroup
+          entry.name(alias, isGroup: isGroup)
           entry.dataClasses = classes
         }
       }

@@ -14,7 +14,6 @@ extension DirectoryWriter {
     guard let user = try subject(owner), !user.isGroup else { return false }
     if user.isErasing { throw erasing(isGroup: false) }
     guard user.profile != "\(profile)" else { return true }
-    guard try isAbout(barring, user.id) else { throw outrun }
     let barred = try places(barring, of: user.id)
     try setProfile("\(profile)", of: user.id)
     try connection.run(
@@ -23,7 +22,7 @@ extension DirectoryWriter {
     for group in try groups(of: user.id) { try followMembers(of: group, always: false) }
     // Nothing is said of the groups: who is alone in one with somebody known would be known by it.
     try append(.tags) { entry in
-      entry.alias = "\(user.alias)"
+      entry.name(user.alias, isGroup: false)
       entry.places = barred
     }
     return true
@@ -33,8 +32,7 @@ extension DirectoryWriter {
     guard isInForce(law) else { return policyChanged }
     guard let group = try subject(joining.group), let user = try subject(joining.member.user),
       group.tags == joining.groupTags, user.tags == joining.userTags,
-      try placedClasses(of: group.id) == joining.dataClasses,
-      try isAbout(joining.barred, group.id)
+      try placedClasses(of: group.id) == joining.dataClasses
     else { return outrun }
     if group.isErasing || user.isErasing { return erasing(isGroup: group.isErasing) }
     let barred = try places(joining.barred, of: group.id)
@@ -50,35 +48,29 @@ extension DirectoryWriter {
   /// Names the group alone: who joined or left is nobody's to know later.
   private func appendMembers(of group: Subject, barred: [LedgerEntry.Place]?) throws {
     try append(.members) { entry in
-      entry.alias = "\(group.alias)"
-      entry.isGroup = true
+      entry.name(group.alias, isGroup: true)
       entry.places = barred
     }
   }
 
-  /// Whether the homes are those that were judged.
-  private func isAbout(_ barring: BarredPlaces, _ user: Int64) throws(SQLiteError) -> Bool {
-    let homes = try placedHomes(of: user).map { ($0.dataClass, $0.serial) }
-    return barring.judged == Dictionary(uniqueKeysWithValues: homes)
-  }
-
-  private func placedHomes(
-    of user: Int64
-  ) throws(SQLiteError) -> [(dataClass: String, serial: Int64, shard: Int64)] {
-    try connection.rows(
-      "SELECT class, serial, shard FROM placement WHERE user = ? AND state = 'placed' ORDER BY class",
-      .integer(user), as: { ($0.text(0), $0.integer(1), $0.integer(2)) })
-  }
-
-  /// Where the homes are that are barred; nil if none is.
+  /// Where the homes are that are barred; nil if none is. What is barred in their shards is counted again.
+  ///
+  /// - Throws: `outrun` if the homes are not those that were judged.
   private func places(_ barring: BarredPlaces, of user: Int64) throws -> [LedgerEntry.Place]? {
-    let places = try placedHomes(of: user).compactMap { home -> LedgerEntry.Place? in
-      guard let rules = barring.rules[home.dataClass], let shard = shardNames[home.shard] else {
+    let homes = try connection.rows(
+      "SELECT class, serial, shard FROM placement WHERE user = ? AND state = 'placed' ORDER BY class",
+      .integer(user), as: { (dataClass: $0.text(0), serial: $0.integer(1), shard: $0.integer(2)) })
+    let serials = homes.map { ($0.dataClass, $0.serial) }
+    guard barring.judged == Dictionary(uniqueKeysWithValues: serials) else { throw outrun }
+    let places = try homes.compactMap { home -> LedgerEntry.Place? in
+      guard let shard = shardNames[home.shard] else { return nil }
+      guard let rules = barring.rules[home.dataClass] else {
+        try countBarredAgain(inShard: shard)
         return nil
       }
+      try countOneMoreBarred(inShard: shard)
       var place = try place(home.dataClass, inShard: shard)
       place.rules = rules.isEmpty ? nil : rules
-      place.serial = home.serial
       return place
     }
     return places.isEmpty ? nil : places
@@ -136,13 +128,14 @@ extension DirectoryWriter {
     return HomeProfile(users.compactMap { $0.flatMap { ResidencyProfile($0.profile) } })
   }
 
-  func noteStamped(_ pending: PendingTags) throws(SQLiteError) {
+  func noteStamped(_ pending: PendingTags) throws {
     try connection.run(
       """
       DELETE FROM outbox
       WHERE user = ?1 AND class = ?2 AND (SELECT tags FROM user WHERE id = ?1) = ?3
       """, .integer(pending.userID), .text(pending.staging.home.dataClass),
       .integer(pending.staging.home.tags))
+    try countBarredAgain(inShard: pending.shard)
   }
 
   /// Who comes back is the author that the user was.

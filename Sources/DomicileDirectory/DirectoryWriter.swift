@@ -156,8 +156,8 @@ package final class DirectoryWriter: CommitContext {
     try append(.policy)
     // What it bars is counted when the shards know of it.
     try connection.run(
-      "INSERT OR REPLACE INTO untallied SELECT id, ? FROM shard WHERE placements > 0",
-      .integer(reference.generation))
+      "INSERT OR REPLACE INTO tally (shard, due, barred) SELECT id, 1, 0 FROM shard WHERE placements > 0"
+    )
     return reference
   }
 
@@ -282,7 +282,6 @@ package final class DirectoryWriter: CommitContext {
     }
     var place = try place(target.dataClass, inShard: shard)
     place.rules = target.rules
-    place.serial = token
     return AdmissionTicket(
       home: HomeReference(
         owner: plan.owner, dataClass: target.dataClass, serial: token, tags: user.tags),

@@ -222,6 +222,7 @@ package struct ErasurePlan: Sendable {
   package let userID: Int64
   package let owner: OwnerKey
   package let alias: OwnerAlias
+  package let isGroup: Bool
   package let token: Int64
   /// Whether the mapping goes with the homes.
   package let isWholeUser: Bool

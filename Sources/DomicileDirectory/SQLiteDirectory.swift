@@ -323,7 +323,13 @@ package final class SQLiteDirectory: DirectoryStore {
   package func join(
     _ joining: GroupJoining, law: LawReference, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> StorageError? {
-    try await commits.commit(by: deadline) { writer in try writer.join(joining, law: law) }
+    do {
+      return try await commits.commit(by: deadline) { writer in
+        try writer.join(joining, law: law)
+      }
+    } catch  where error.code == .outrun {
+      return error
+    }
   }
 
   package func leave(

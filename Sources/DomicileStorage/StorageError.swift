@@ -51,6 +51,8 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
     case wrongLedgerKey
     /// The ledger is not a continuation of what was signed.
     case ledgerForked
+    /// The file that says what was signed last is missing.
+    case checkpointMissing
     case corrupt
   }
 

@@ -51,7 +51,10 @@ import Testing
       ("group create g --member ada --class messages", "admission"),
       ("group join g ben", "members"), ("group where g", "read"), ("group leave g ben", "members"),
       ("hold add ada case/1 --reason R", "hold"), ("hold list ada", "read"),
+      ("hold add ada case/1 --reason R", nil),
       ("hold release ada case/1", "release"), ("history ada", "read"), ("shards", nil),
+      ("admit ada --residence DE", "read"),
+      ("group create g --member ada --class messages", "read"),
       ("ledger verify", nil),
     ] {
       let result = try await workspace.domicile("\(line) --actor carol --data data")
@@ -68,8 +71,11 @@ import Testing
       #expect(entry["kind"] as? String == kind, "\(line)")
       #expect(entry["actor"] as? String == "carol", "\(line)")
     }
+    for preview in ["erase ada", "group erase g"] {
+      #expect(try await workspace.domicile("\(preview) --data data").exitCode == 64)
+    }
     try await run(workspace, "erase ada --yes")
-    #expect(try await kinds(workspace).suffix(2) == ["erasing", "erased"])
+    #expect(try await kinds(workspace).suffix(4) == ["read", "read", "erasing", "erased"])
     #expect(try await run(workspace, "ledger verify") == nil)
   }
 
@@ -114,6 +120,10 @@ import Testing
     try workspace.write(answer.output, to: "answer")
     let signed = try await workspace.domicile(
       ["ledger", "cosign", "answer", "--witness", witness, "--data", "data"])
+    let alone = try await workspace.domicile(
+      ["ledger", "verify", "--witness", witness, "--data", "data"])
+    #expect(alone.exitCode == 64)
+    #expect(alone.error.contains("--witness is about the checkpoints that --since names."))
     #expect(signed.output == note + answer.output, "\(signed)")
     try workspace.write(signed.output, to: "note")
     func verified(_ file: String) async throws -> CommandResult {
@@ -171,6 +181,40 @@ import Testing
       ),
       "\(unsigned)")
     #expect(try await workspace.domicile("ledger checkpoint --data data").exitCode == 1)
+  }
+
+  @Test
+  func
+    `without the file that says what was signed last nothing is signed, until somebody says what it was`()
+    async throws
+  {
+    let workspace = try await Workspace.deployed()
+    let kept = try #require(try await run(workspace, "admit ada --residence DE"))
+    try workspace.write(kept, to: "kept")
+    try FileManager.default.removeItem(atPath: workspace.file("data.checkpoint"))
+    let missing = try await workspace.domicile("ledger checkpoint --data data")
+    #expect(missing.exitCode == 1)
+    #expect(
+      missing.error.hasPrefix("checkpointMissing: The file with the last checkpoint, "),
+      "\(missing)")
+    let where_ = try await workspace.domicile("where ada --data data")
+    #expect(where_.exitCode == 0 && where_.error.hasPrefix("no checkpoint: checkpointMissing: "))
+    let verified = try await workspace.domicile("ledger verify --data data")
+    #expect(verified.exitCode == 0)
+    #expect(verified.output.contains("\ncompared with no checkpoint: "), "\(verified)")
+    #expect(try await run(workspace, "ledger checkpoint --last kept") == nil)
+    #expect(try await workspace.domicile("ledger verify --data data").output.hasPrefix("sound"))
+    let again = try await workspace.domicile("ledger checkpoint --last kept --data data")
+    #expect(again.exitCode == 65, "\(again)")
+    // Somebody else's is none.
+    try FileManager.default.removeItem(atPath: workspace.file("data.checkpoint"))
+    let other = try await Workspace.deployed()
+    let foreign = try await other.domicile("ledger checkpoint --data data").output
+    try workspace.write(foreign, to: "foreign")
+    #expect(
+      try await workspace.domicile("ledger checkpoint --last foreign --data data").exitCode == 65)
+    #expect(try await run(workspace, "ledger checkpoint --last none") == nil)
+    #expect(try await workspace.domicile("ledger checkpoint --data data").exitCode == 0)
   }
 
   @Test func `a new deployment at the place of one that is gone has a ledger of its own`()
@@ -267,6 +311,14 @@ import Testing
   @Test(arguments: [
     ("ledger show --kind what", "There is no kind of entry “what”; known: key, policy,", 64),
     ("ledger verify --key abc", "“abc” is no key; it is written as NAME+ID+KEY", 64),
+    (
+      "ledger verify --witness x+00000000+AAAA", "“x+00000000+AAAA” is no key", 64
+    ),
+    (
+      "ledger checkpoint --last regions/policy.yaml",
+      "invalidArgument: This is no checkpoint that a key of this ledger has signed.", 65
+    ),
+    ("ledger checkpoint --last nowhere", "The file “nowhere” cannot be read.", 64),
     ("ledger verify --since nowhere", "The file “nowhere” cannot be read.", 64),
     (
       "ledger verify --since regions/policy.yaml",

@@ -97,6 +97,11 @@ import Testing
     "UPDATE signing_key SET key = key || '='", "INSERT INTO subtree VALUES (8, 0, zeroblob(32))",
     "DELETE FROM placement WHERE class = 'messages' AND user = 1",
     "UPDATE placement SET shard = (SELECT max(id) FROM shard) WHERE user = 1",
+    "UPDATE policy_text SET text = text || ' '",
+    "DELETE FROM policy_text WHERE path = 'topology.yaml'",
+    "UPDATE policy SET day = day + 1", "DELETE FROM policy",
+    "INSERT INTO policy SELECT generation + 1, digest, applied, day FROM policy",
+    "UPDATE directory SET generation = generation + 1",
   ])
   func `what is dropped, repeated, inserted or cut off is found`(attack: String) async throws {
     try await withLedger(of: 6) { connection, origin, _ in

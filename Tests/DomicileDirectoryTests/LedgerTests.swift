@@ -45,7 +45,6 @@ import Testing
       let ada = try #require(try directory.user(test.key.owner(ofUser: "ada")))
       #expect(entry.alias == "\(ada.alias)")
       #expect(entry.places?.map(\.shard) == ada.placements.map(\.shard))
-      #expect(entry.places?.map(\.serial) == ada.placements.map(\.serial))
       #expect(try directory.verifyLedger(since: []).findings.isEmpty)
     }
   }
@@ -129,7 +128,7 @@ import Testing
     let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")
     try await test.open(clock: clock.wallClock) { directory in
       try await directory.place([test.plan("ada"), test.plan("ben")])
-      let note = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      let note = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       let checkpoint = try #require(Checkpoint(text: note.text))
       clock.advance(by: .seconds(1_000))
       try await directory.place([test.plan("cyd")])
@@ -145,7 +144,7 @@ import Testing
       let result = try directory.verifyLedger(since: [checkpoint])
       #expect(result.findings.isEmpty)
       #expect(result.pruned == 2)
-      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       // Again: nothing more to prune, and no other entry.
       #expect(
         try await directory.pruneLedger(before: clock.now.addingTimeInterval(-500), by: .soon) == 4)
@@ -158,17 +157,17 @@ import Testing
     let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")
     let next = try #require(LedgerKey(bytes: Array(1..<33)))
     try await test.open { directory in
-      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       let foreign = await #expect(throws: StorageError.self) {
         try await directory.rotate(from: next, to: next, by: .soon)
       }
       #expect(foreign?.code == .wrongLedgerKey)
       try await directory.rotate(from: test.ledgerKey, to: next, by: .soon)
       let old = #expect(throws: StorageError.self) {
-        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       }
       #expect(old?.code == .wrongLedgerKey)
-      let note = try directory.checkpoint(signedBy: next, file: file)
+      let note = try directory.checkpoint(signedBy: next, file: file, isFirst: true)
       #expect(note.verified(by: try directory.signingKeys().suffix(1))?.count == 1)
       #expect(try directory.verifyLedger(since: []).findings.isEmpty)
     }
@@ -181,11 +180,11 @@ import Testing
     let test = try TestDirectory()
     let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")
     try await test.open { directory in
-      let note = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      let note = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       try await directory.place([test.plan("ada")])
       try test.folder.write(text, to: "checkpoint")
       let none = #expect(throws: StorageError.self) {
-        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       }
       #expect(none?.code == .corrupt)
       // Over nothing it would let any ledger follow.
@@ -194,11 +193,49 @@ import Testing
       let foreign = try #require(LedgerKey(bytes: Array(1..<33)))
       try test.folder.write("\(try foreign.sign(forged))", to: "checkpoint")
       let unsigned = #expect(throws: StorageError.self) {
-        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       }
       #expect(unsigned?.code == .ledgerForked)
       try test.folder.write("\(note)", to: "checkpoint")
-      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
+    }
+  }
+
+  @Test func `where nothing says what was signed last nothing is signed`() async throws {
+    let test = try TestDirectory()
+    let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")
+    try await test.open { directory in
+      let missing = #expect(throws: StorageError.self) {
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      }
+      #expect(missing?.code == .checkpointMissing)
+      let first = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
+      try await directory.place([test.plan("ada")])
+      try FileManager.default.removeItem(atPath: file.path)
+      #expect(throws: StorageError.self) {
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      }
+      // What somebody has kept takes its place, and is compared.
+      try file.restore(first)
+      #expect(throws: StorageError.self) { try file.restore(first) }
+      let next = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      #expect(Checkpoint(text: next.text)?.size == 3)
+    }
+  }
+
+  @Test func `the same hold placed again is no entry, and another end is one`() async throws {
+    let test = try TestDirectory()
+    try await test.open { directory in
+      let plan = test.plan("ada")
+      try await directory.place([plan])
+      let end = Date(timeIntervalSince1970: 4_000_000_000)
+      for until in [end, end, nil, nil] {
+        _ = try await directory.addHold(
+          LegalHold(
+            name: "case", dataClasses: ["messages"], reason: "R", placed: Date(), until: until),
+          on: plan.owner, shortens: false, by: .soon)
+      }
+      #expect(try kinds(directory).filter { $0 == .hold }.count == 2)
     }
   }
 
@@ -210,7 +247,7 @@ import Testing
     try FileManager.default.copyItem(atPath: test.path, toPath: copy)
     try await test.open { directory in
       try await directory.place([test.plan("ada")])
-      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+      _ = try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
     }
     for name in ["", "-wal", "-shm"] {
       try? FileManager.default.removeItem(atPath: test.path + name)
@@ -218,13 +255,13 @@ import Testing
     try FileManager.default.copyItem(atPath: copy, toPath: test.path)
     try await test.open { directory in
       let shorter = #expect(throws: StorageError.self) {
-        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       }
       #expect(shorter?.code == .ledgerForked)
       // Another decision in its place makes it as long, and another tree.
       try await directory.place([test.plan("eve")])
       let forked = #expect(throws: StorageError.self) {
-        try directory.checkpoint(signedBy: test.ledgerKey, file: file)
+        try directory.checkpoint(signedBy: test.ledgerKey, file: file, isFirst: true)
       }
       #expect(forked?.code == .ledgerForked)
       let last = try #require(try file.read()?.checkpoint)

@@ -97,7 +97,7 @@ import Testing
       """
       DROP TABLE entry; DROP TABLE subtree; DROP TABLE ledger; DROP TABLE signing_key;
       DROP INDEX hold_telling; ALTER TABLE hold DROP COLUMN telling;
-      DROP TABLE refused_write; DROP TABLE untallied; ALTER TABLE placement DROP COLUMN is_admitted;
+      DROP TABLE refused_write; DROP TABLE tally; ALTER TABLE placement DROP COLUMN is_admitted;
       ALTER TABLE tombstone ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;
       DROP TABLE member; DROP TABLE outbox; ALTER TABLE user DROP COLUMN is_group;
       PRAGMA user_version = 2

@@ -66,7 +66,7 @@ struct ErasureRound {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
         // Of classes a sweep forgets the rest: not at every erasure need admissions begin anew.
-        if plan.isWholeUser || shard.hasNotForgottenLately {
+        if plan.isWholeUser {
           _ = try await shard.forgetGone(by: deadline)
         }
         let purge = await shard.purge(by: deadline)

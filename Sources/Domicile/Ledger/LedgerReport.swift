@@ -62,11 +62,12 @@ public struct LedgerReport: Sendable, Codable, Hashable {
 }
 
 extension ResidencyRouter {
-  /// What the ledger says of a moment. It reads the whole ledger once, in memory that grows with what was open at the moment, not
+  /// What the ledger says of a moment, after what is due was noted: what is barred where that may have changed. It reads the whole ledger once, in memory that grows with what was open at the moment, not
   /// with the ledger.
   ///
   /// - Throws: ``RouterError`` as of ``checkpoint()``.
-  public func report(asOf date: Date) throws(RouterError) -> LedgerReport {
+  public func report(asOf date: Date) async throws(RouterError) -> LedgerReport {
+    await noteWhatIsBarred()
     let note = try checkpoint()
     return try routing {
       guard let checkpoint = Checkpoint(text: note.text) else { throw Self.notACheckpoint }
@@ -165,10 +166,12 @@ private struct ReportPass {
       barred = [:]
       barredByTags = [:]
     case .barring:
-      for place in entry.places ?? [] {
-        barred[place.shard, default: [:]][self.place(place), default: 0] += place.homes ?? 1
-      }
-    case .tags, .members: barredByTags[entry.alias ?? ""] = entry.places
+      // The sum of now, with what tags have barred before it.
+      guard let shard = entry.shard ?? entry.places?.first?.shard else { return }
+      barred[shard] = Dictionary(
+        (entry.places ?? []).map { (place($0), $0.homes ?? 1) }, uniquingKeysWith: +)
+      barredByTags = barredByTags.mapValues { $0.filter { $0.shard != shard } }
+    case .tags, .members: barredByTags[entry.alias ?? ""] = entry.places ?? []
     case .refusal:
       let refusal = Refusal(
         cause: entry.outcome ?? "", dataClass: entry.dataClasses?.first ?? "", region: entry.region)

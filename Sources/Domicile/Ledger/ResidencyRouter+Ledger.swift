@@ -32,12 +32,43 @@ extension ResidencyRouter {
   /// remembered beside the key.
   ///
   /// - Throws: ``RouterError`` with ``RouterError/Code/wrongLedgerKey``; with ``RouterError/Code/ledgerForked`` if the ledger
-  ///   does not begin with what was signed last.
-  public func checkpoint() throws(RouterError) -> SignedNote {
+  ///   does not begin with what was signed last; with ``RouterError/Code/checkpointMissing`` if nothing says what that was.
+  public func checkpoint() throws(RouterError) -> SignedNote { try sign(isFirst: false) }
+
+  private func sign(isFirst: Bool) throws(RouterError) -> SignedNote {
     try routing {
       try directory.checkpoint(
-        signedBy: ledgerKeySource.readLedgerKey(), file: folder.checkpointFile)
+        signedBy: ledgerKeySource.readLedgerKey(), file: folder.checkpointFile, isFirst: isFirst)
     }
+  }
+
+  /// Signs the ledger where the file is missing that says what was signed last.
+  ///
+  /// - Parameter last: A checkpoint that was kept, as the text of a signed note: the ledger must begin with it. Nil: none was, and
+  ///   whatever the ledger is, is signed.
+  /// - Throws: ``RouterError`` as of ``checkpoint()``; with ``RouterError/Code/invalidArgument`` if the file is there, or the text is
+  ///   no checkpoint.
+  public func checkpoint(continuing last: String?) throws(RouterError) -> SignedNote {
+    guard let last else {
+      if try lastCheckpoint() == nil { return try sign(isFirst: true) }
+      return try checkpoint()
+    }
+    try routing {
+      guard let note = SignedNote(last), Checkpoint(text: note.text)?.origin == ledgerOrigin,
+        try !(note.verified(by: directory.signingKeys()) ?? []).isEmpty
+      else {
+        throw RouterError(
+          .invalidArgument,
+          "This is no checkpoint that a key of this ledger has signed. Nothing was changed.")
+      }
+      try folder.checkpointFile.restore(note)
+    }
+    return try checkpoint()
+  }
+
+  /// Signs the first checkpoint of a ledger, with which all later ones are compared.
+  func signFirst() throws(RouterError) {
+    if try lastCheckpoint() == nil { _ = try sign(isFirst: true) }
   }
 
   /// The checkpoint that was signed last; nil if none was.
@@ -97,7 +128,8 @@ extension ResidencyRouter {
   ///   - notes: Checkpoints that were signed earlier, as texts of signed notes.
   ///   - keys: The keys that are believed; nil for those that the ledger itself names.
   ///   - witness: Whose cosignature each of the notes must have; nil: none.
-  /// - Returns: What was found, `findings` being empty if all is well.
+  /// - Returns: What was found, `findings` being empty if all is well. Where it was compared with no checkpoint, a ledger that was
+  ///   written anew is not found.
   /// - Throws: ``RouterError`` if it cannot be read.
   public func verifyLedger(
     since notes: [String] = [], keys: [NoteKey]? = nil, witness: NoteKey? = nil
@@ -131,6 +163,7 @@ extension ResidencyRouter {
         if isOurs { checkpoints.append(checkpoint) }
       }
       var result = try directory.verifyLedger(since: checkpoints)
+      result.checkpoints = checkpoints.count
       if let keys, try !Set(keys).isSubset(of: directory.signingKeys()) {
         problems.append("The ledger does not name the key that is believed.")
       }
@@ -149,8 +182,12 @@ extension ResidencyRouter {
       let keys = try directory.signingKeys()
       let old = keys.isEmpty ? nil : try ledgerKeySource.readLedgerKey()
       try source.makeIfAbsent(.ledger, using: &random)
-      try await directory.rotate(
-        from: old, to: source.readLedgerKey(), by: .now + options.deadline)
+      let new = try source.readLedgerKey()
+      try await directory.rotate(from: old, to: new, by: .now + options.deadline)
+      if old == nil {
+        _ = try directory.checkpoint(
+          signedBy: new, file: folder.checkpointFile, isFirst: true)
+      }
     }
   }
 
@@ -231,14 +268,12 @@ extension ResidencyRouter {
     }
   }
 
-  /// Notes what a policy bars in a shard that has been raised to it, unless somebody has.
+  /// Notes what a policy bars in a shard that has been raised to it, if that is due and nobody has.
   func noteBarred(
     in definition: ShardDefinition, by current: PolicyInForce
   ) async throws(RouterError) {
-    let generation = current.reference.generation
     let name = definition.name
-    guard
-      try routing({ try directory.untalliedShards(generation: generation) }).contains(name),
+    guard let due = try routing({ try directory.shardsToTally() })[name],
       let country = current.country(ofRegion: definition.region)
     else { return }
     let deadline = ContinuousClock.now + options.deadline
@@ -258,9 +293,9 @@ extension ResidencyRouter {
             dataClass: dataClass, region: definition.region, country: "\(country)", shard: name,
             rules: rules, homes: count)
         }
-      }.sorted { ($0.dataClass, $0.rules ?? []).0 < ($1.dataClass, $1.rules ?? []).0 }
+      }.sorted { ($0.dataClass, "\($0.rules ?? [])") < ($1.dataClass, "\($1.rules ?? [])") }
       try await directory.noteBarred(
-        places, shard: name, generation: generation, by: deadline)
+        BarringTally(shard: name, due: due, law: current.reference, places: places), by: deadline)
     }
   }
 
@@ -290,7 +325,7 @@ extension ResidencyRouter {
     await pruneLedger()
   }
 
-  private func noteWhatIsBarred() async {
+  func noteWhatIsBarred() async {
     let current = inForce
     for definition in current.policy.topology.shards
     where shards.carries(region: definition.region) {

@@ -112,6 +112,7 @@ public final class ResidencyRouter: Service, Sendable {
     options.sweepInterval = nil
     let router = try await open(data: data, options: options)
     do {
+      try router.signFirst()
       let application = try await router.apply(policy)
       await router.close()
       return application
@@ -138,6 +139,7 @@ public final class ResidencyRouter: Service, Sendable {
           .alreadyInitialized,
           "There is a deployment in the data folder already. It was left as it is.")
       }
+      try router.signFirst()
       let application = try await router.apply(router.policy)
       await router.close()
       return application

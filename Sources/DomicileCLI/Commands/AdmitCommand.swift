@@ -18,6 +18,7 @@ struct AdmitCommand: AsyncParsableCommand {
       let admitted = try await router.admit(
         user.id, residence: profile.residence, attributes: profile.attributes,
         dataClasses: profile.classes.names, region: region)
+      if !admitted.isNew { try await router.noteRead(of: user.id, command: "admit") }
       Terminal.print(admitted.isNew ? "admitted" : "was admitted before; nothing changed")
       for (dataClass, region) in admitted.regions.sorted(by: { $0.key < $1.key }) {
         Terminal.print("  \(dataClass) in \(region)")

@@ -61,6 +61,7 @@ struct EraseCommand: AsyncParsableCommand {
   private func refuse(_ router: ResidencyRouter) async throws {
     for name in classes.names ?? [] { _ = try router.policy.number(ofClass: name) }
     let location = try await router.locate(user.id, countsAll: true)
+    try await router.noteRead(of: user.id, dataClasses: classes.names, command: "erase")
     if let collection {
       return try refuseErasure(
         of: lines(collection, location, try await router.holds(on: user.id), router))

@@ -40,6 +40,7 @@ struct GroupCreateCommand: AsyncParsableCommand {
     try await deployment.withRouter { router in
       let created = try await router.createGroup(
         group.id, members: members.map { UserID($0) }, dataClasses: classes.names, region: region)
+      if !created.isNew { try await router.noteRead(of: group.id, command: "group create") }
       Terminal.print(created.isNew ? "created" : "was created before; nothing changed")
       for (dataClass, region) in created.regions.sorted(by: { $0.key < $1.key }) {
         Terminal.print("  \(dataClass) in \(region)")
@@ -122,6 +123,7 @@ struct GroupEraseCommand: AsyncParsableCommand {
     try await deployment.withRouter { router in
       guard erasure.yes else {
         let placements = try await router.locate(group.id, countsAll: true).placements
+        try await router.noteRead(of: group.id, command: "group erase")
         return try refuseErasure(
           of: placements.map(\.wholeText) + kept(placements.map { ($0.shard, $0.erasable) })
             + ["the group, which nobody can find by id afterwards"])

@@ -119,11 +119,7 @@ struct HoldListCommand: AsyncParsableCommand {
       let holds =
         group.isSet
         ? try await router.holds(on: GroupID(user.user)) : try await router.holds(on: user.id)
-      if group.isSet {
-        try await router.noteRead(of: GroupID(user.user), command: "hold list")
-      } else {
-        try await router.noteRead(of: user.id, command: "hold list")
-      }
+      try await group.noteRead(by: "hold list", of: user, router)
       if output.json { return try printJSON(holds) }
       var table = TextTable("name", "classes", "placed", "until", "reason")
       for hold in holds {

@@ -93,6 +93,14 @@ struct LedgerVerifyCommand: AsyncParsableCommand {
     transform: NoteKey.witness)
   var witness: NoteKey?
 
+  func validate() throws {
+    if witness != nil && since.isEmpty {
+      throw ValidationError(
+        "--witness is about the checkpoints that --since names. Name one that the witness has cosigned."
+      )
+    }
+  }
+
   func run() async throws {
     let notes = try since.map { try readText($0) }
     try await deployment.withRouter { router in
@@ -110,6 +118,11 @@ struct LedgerVerifyCommand: AsyncParsableCommand {
           ? Terminal.styled("sound", .good)
           : Terminal.styled(counted(result.findings.count, "finding"), .bad)
         Terminal.print("\(state): \(entries), \(result.pruned) pruned; root \(result.root)")
+        if result.checkpoints == 0 {
+          Terminal.print(
+            "compared with no checkpoint: a ledger that was written anew is not found. Name one that was kept: --since FILE"
+          )
+        }
       }
       if !result.findings.isEmpty { throw ExitCode.failure }
     }
@@ -150,8 +163,16 @@ struct LedgerCheckpointCommand: AsyncParsableCommand {
       valueName: "count"))
   var request: Int64?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where the file is missing that says what was signed last: a file with a checkpoint that you kept, or “none”.",
+      valueName: "file"))
+  var last: String?
+
   func run() async throws {
+    let kept = try last.flatMap { $0 == "none" ? nil : try readText($0) }
     try await deployment.withRouter { router in
+      if last != nil { _ = try router.checkpoint(continuing: kept) }
       let text =
         try request.map { try router.witnessRequest(since: $0) } ?? "\(router.checkpoint())"
       Terminal.write(Array(text.utf8))
@@ -234,11 +255,7 @@ struct HistoryCommand: AsyncParsableCommand {
       let history =
         group.isSet
         ? try router.history(of: GroupID(user.user)) : try router.history(of: user.id)
-      if group.isSet {
-        try await router.noteRead(of: GroupID(user.user), command: "history")
-      } else {
-        try await router.noteRead(of: user.id, command: "history")
-      }
+      try await group.noteRead(by: "history", of: user, router)
       if output.json { return try printJSON(history) }
       for entry in history { Terminal.print(entry.line) }
     }
@@ -263,7 +280,7 @@ struct ReportCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter { router in
-      let report = try router.report(asOf: asOf?.end.addingTimeInterval(-1) ?? Date())
+      let report = try await router.report(asOf: asOf?.end.addingTimeInterval(-1) ?? Date())
       if output.json { return try printJSON(report) }
       report.printText()
     }

@@ -28,7 +28,10 @@ extension LedgerEntry {
     switch kind {
     case .key: key ?? ""
     case .policy: "digest \(policy?.digest ?? ""), on \(policy?.day ?? "")"
-    case .barring: "no longer allowed: \(placesText)"
+    case .barring:
+      "\(shard ?? ""): "
+        + (places?.isEmpty ?? true
+          ? "nothing is barred any more" : "no longer allowed: \(placesText)")
     case .admission: placesText
     case .refusal:
       "\(outcome ?? ""): \(classesText)\(region.map { " in \($0)" } ?? ""), because of \((rules ?? []).joined(separator: ", "))"

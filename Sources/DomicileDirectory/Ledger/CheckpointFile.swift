@@ -54,6 +54,21 @@ package struct CheckpointFile: Sendable {
     return (note, checkpoint)
   }
 
+  /// Puts a checkpoint that was kept where the last one is missing; the next one that is signed must continue it.
+  ///
+  /// - Throws: ``StorageError`` with `invalidArgument` if there is a file.
+  package func restore(_ note: SignedNote) throws(StorageError) {
+    let lock = try lock()
+    defer { withExtendedLifetime(lock) {} }
+    guard try read() == nil else {
+      throw StorageError(
+        .invalidArgument,
+        "The file with the last checkpoint is there: the ledger is compared with it anyway. To compare it with an older one run"
+          + " “domicile ledger verify --since FILE”. Nothing was changed.")
+    }
+    try write(note)
+  }
+
   func write(_ note: SignedNote) throws(StorageError) {
     guard PrivateFile.make(path, holding: "\(note)", replaces: true) else {
       throw StorageError(

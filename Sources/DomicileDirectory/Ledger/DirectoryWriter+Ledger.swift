@@ -132,11 +132,46 @@ extension DirectoryWriter {
     try connection.run("DELETE FROM refused_write WHERE hour + 3600 <= ?", .integer(hour))
   }
 
-  func noteBarred(_ places: [LedgerEntry.Place], shard: String, generation: Int64) throws {
+  /// Notes what is barred in a shard, unless somebody has since it was due.
+  func noteBarred(_ tally: BarringTally) throws {
+    guard isInForce(tally.law), let shard = shards[tally.shard] else { return }
+    let before = try connection.rows(
+      "SELECT due, barred FROM tally WHERE shard = ?", .integer(shard.id),
+      as: { (due: $0.integer(0), barred: $0.integer(1)) }
+    ).first
+    guard let before, before.due >= tally.due else { return }
+    // Homes that have their tags yet to come are counted again then.
+    let awaitsTags =
+      try connection.integer(
+        "SELECT 1 FROM outbox o JOIN placement p USING (user, class) WHERE p.shard = ? LIMIT 1",
+        .integer(shard.id)) != nil
+    let homes = tally.places.reduce(0) { $0 + Int64($1.homes ?? 1) }
     try connection.run(
-      "DELETE FROM untallied WHERE shard = ? AND generation = ?",
-      .integer(shards[shard]?.id ?? 0), .integer(generation))
-    if connection.changes == 1, !places.isEmpty { try append(.barring) { $0.places = places } }
+      "UPDATE tally SET due = ?, barred = ? WHERE shard = ?",
+      .integer(before.due == tally.due && !awaitsTags ? 0 : before.due), .integer(homes),
+      .integer(shard.id))
+    guard homes > 0 || before.barred > 0 else { return }
+    try append(.barring) { entry in
+      entry.shard = tally.shard
+      entry.places = tally.places
+    }
+  }
+
+  /// Has what is barred in a shard counted again, where something is.
+  func countBarredAgain(inShard name: String) throws {
+    try connection.run(
+      "UPDATE tally SET due = due + 1 WHERE shard = ? AND barred > 0",
+      .integer(shards[name]?.id ?? 0))
+  }
+
+  /// The same after one more home was barred there.
+  func countOneMoreBarred(inShard name: String) throws {
+    guard let shard = shards[name] else { return }
+    try connection.run(
+      """
+      INSERT INTO tally (shard, due, barred) VALUES (?, 1, 1)
+      ON CONFLICT DO UPDATE SET due = due + 1, barred = barred + 1
+      """, .integer(shard.id))
   }
 
   func rotate(from old: LedgerKey?, to new: LedgerKey, origin: String) throws {

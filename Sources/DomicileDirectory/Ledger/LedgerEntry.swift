@@ -12,7 +12,8 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
     case key
     /// A policy was put in force, or a later phase of it.
     case policy
-    /// What a policy bars of the homes that there are; without names.
+    /// What is barred in a shard of the homes that there are, without names: once it has learned of a policy, and anew when that may
+    /// have changed since.
     case barring
     /// Classes of a user's or a group's data were placed.
     case admission
@@ -49,12 +50,10 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
     public var rules: [String]?
     /// How many homes it is about; nil: one.
     public var homes: Int?
-    /// The serial of the home.
-    public var serial: Int64?
 
     package init(
       dataClass: String, region: String, country: String, shard: String, rules: [String]? = nil,
-      homes: Int? = nil, serial: Int64? = nil
+      homes: Int? = nil
     ) {
       self.dataClass = dataClass
       self.region = region
@@ -62,7 +61,6 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
       self.shard = shard
       self.rules = rules
       self.homes = homes
-      self.serial = serial
     }
   }
 
@@ -101,6 +99,8 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
   public internal(set) var alias: String?
   public internal(set) var isGroup: Bool?
   public internal(set) var places: [Place]?
+  /// Of a barring: the shard; what was said of it before is no longer so.
+  public internal(set) var shard: String?
   public internal(set) var dataClasses: [String]?
   /// Of a refusal: the verdict's outcome, such as `unplaceable`.
   public internal(set) var outcome: String?
@@ -135,6 +135,12 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
     self.actor = actor
     self.policy = policy
     complete(&self)
+  }
+
+  /// Says whom it is about.
+  package mutating func name(_ alias: OwnerAlias, isGroup: Bool) {
+    self.alias = "\(alias)"
+    self.isGroup = isGroup ? true : nil
   }
 
   public var date: Date { Date(timeIntervalSince1970: TimeInterval(time)) }

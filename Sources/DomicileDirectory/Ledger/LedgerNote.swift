@@ -1,5 +1,5 @@
 package import DomicilePolicy
-import DomicileStorage
+package import DomicileStorage
 import Foundation
 
 /// What a router has to say to the ledger that changes nothing else in the directory.
@@ -22,9 +22,8 @@ package struct LedgerNote: Sendable {
   package static func read(
     of entry: UserEntry, dataClasses: [String]?, command: String
   ) -> LedgerNote {
-    LedgerNote(kind: .read) { [alias = "\(entry.alias)", isGroup = entry.isGroup] entry in
-      entry.alias = alias
-      entry.isGroup = isGroup ? true : nil
+    LedgerNote(kind: .read) { [alias = entry.alias, isGroup = entry.isGroup] entry in
+      entry.name(alias, isGroup: isGroup)
       entry.dataClasses = dataClasses
       entry.command = command
     }
@@ -78,8 +77,22 @@ struct CommittedAdmission: Sendable {
 
 extension LedgerEntry {
   mutating func admit(_ ticket: AdmissionTicket, at places: [Place]) {
-    alias = "\(ticket.alias)"
-    isGroup = ticket.isGroup ? true : nil
+    name(ticket.alias, isGroup: ticket.isGroup)
+    self.places = places
+  }
+}
+
+/// What a policy bars in a shard, as it was counted there when that was due.
+package struct BarringTally: Sendable {
+  let shard: String
+  let due: Int64
+  let law: LawReference
+  let places: [LedgerEntry.Place]
+
+  package init(shard: String, due: Int64, law: LawReference, places: [LedgerEntry.Place]) {
+    self.shard = shard
+    self.due = due
+    self.law = law
     self.places = places
   }
 }

@@ -16,13 +16,12 @@ package protocol LedgerStore: Sendable {
   /// Whether there are counts of an hour that is over.
   func hasRefusedWrites(before time: Date) throws(StorageError) -> Bool
 
-  /// The shards of which it was not noted yet what the policy of that generation, which is in force, bars there.
-  func untalliedShards(generation: Int64) throws(StorageError) -> [String]
+  /// The shards of which what is barred there is to be counted, and noted; by name, with what the tally must carry as `due`.
+  func shardsToTally() throws(StorageError) -> [String: Int64]
 
-  /// Notes what the policy of a generation bars in a shard, unless somebody has.
+  /// Notes what is barred in a shard, unless somebody has, or another policy is in force.
   func noteBarred(
-    _ places: [LedgerEntry.Place], shard: String, generation: Int64,
-    by deadline: ContinuousClock.Instant
+    _ tally: BarringTally, by deadline: ContinuousClock.Instant
   ) async throws(StorageError)
 
   /// How many entries there are.
@@ -36,9 +35,12 @@ package protocol LedgerStore: Sendable {
 
   /// Signs the tree as it is, and remembers that beside the key.
   ///
+  /// - Parameter isFirst: Whether it may be that nothing says what was signed last.
   /// - Throws: ``StorageError`` with `wrongLedgerKey` if the ledger names another key; with `ledgerForked` if it does not begin
-  ///   with what was signed last.
-  func checkpoint(signedBy key: LedgerKey, file: CheckpointFile) throws(StorageError) -> SignedNote
+  ///   with what was signed last; with `checkpointMissing`.
+  func checkpoint(
+    signedBy key: LedgerKey, file: CheckpointFile, isFirst: Bool
+  ) throws(StorageError) -> SignedNote
 
   /// An entry with the proof that it is in the tree of a checkpoint.
   func inclusionProof(

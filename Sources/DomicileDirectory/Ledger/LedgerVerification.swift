@@ -17,6 +17,8 @@ public struct LedgerVerification: Sendable, Codable, Hashable {
   public internal(set) var root = ""
   /// How many have no text any more.
   public internal(set) var pruned: Int64 = 0
+  /// With how many checkpoints it was compared.
+  public package(set) var checkpoints = 0
   /// Empty if all is well; at most ``findingsMax``.
   public internal(set) var findings: [Finding] = []
 
@@ -34,6 +36,9 @@ struct LedgerPass {
   private var tree = TreeFrontier()
   private var totals = LedgerTotals()
   private var keys: [(entry: Int64, key: NoteKey)] = []
+  private var policies: [(entry: Int64, policy: LedgerEntry.Policy)] = []
+  /// Of a deployment that is older than its ledger: the policy that was in force when that began.
+  private var firstPolicy: LedgerEntry.Policy?
   /// Whether what stood before is not known, so that the first totals are believed.
   private var isBlind = false
   /// The last entry without a text, and before which entry the entries say that texts were deleted.
@@ -119,6 +124,7 @@ struct LedgerPass {
     if noted != keys.map({ "\($0.entry) \($0.key)" }) {
       result.find(nil, "The keys that are noted are not those of the entries.")
     }
+    try checkPolicies(connection)
     try checkPlacements(connection)
   }
 
@@ -176,6 +182,8 @@ struct LedgerPass {
       return result.find(id, "The text is none that this version of Domicile reads.")
     }
     if entry.kind == .key { check(key: entry, id) }
+    if entry.kind == .policy, let policy = entry.policy { policies.append((id, policy)) }
+    if entry.kind == .pruning, id == 0 { firstPolicy = entry.policy }
     // The ledger of a deployment that is older than it begins with what there was.
     if !totals.add(entry), !isBlind, id > 0 {
       result.find(
@@ -212,6 +220,40 @@ struct LedgerPass {
   }
 
   // MARK: The directory
+
+  /// The directory has the policies that the entries name, with their texts, and the last of them is in force.
+  private mutating func checkPolicies(_ connection: Connection) throws {
+    let noted = try connection.rows(
+      "SELECT generation, digest, day FROM policy ORDER BY generation",
+      as: { row in
+        LedgerEntry.Policy(
+          generation: row.integer(0), digest: "\(PolicyDigest(bytes: row.blob(1)))",
+          day: "\(PolicyDay(number: Int(row.integer(2))))")
+      })
+    let told = Set(policies.map(\.policy))
+    for policy in noted where !told.contains(policy) {
+      if let firstPolicy, policy.generation <= firstPolicy.generation { continue }
+      result.find(
+        nil, "The directory has a policy of generation \(policy.generation) that no entry tells.")
+    }
+    for (entry, policy) in policies where !noted.contains(policy) {
+      result.find(entry, "The directory does not have the policy as the entry names it.")
+    }
+    let inForce = try connection.integer("SELECT generation FROM directory")
+    if let last = policies.last?.policy ?? firstPolicy, inForce != last.generation {
+      result.find(nil, "The policy in force is not the one that the entries say.")
+    }
+    for digest in Set(noted.map(\.digest)).union(told.map(\.digest)).sorted() {
+      let texts = try connection.rows(
+        "SELECT path, text FROM policy_text WHERE lower(hex(digest)) = ?", .text(digest),
+        as: { ($0.text(0), $0.text(1)) })
+      let files = RegionFiles(texts: Dictionary(texts, uniquingKeysWith: { first, _ in first }))
+      if "\(files.digest)" != digest {
+        result.find(
+          nil, "The texts of the policy with the digest \(digest) are missing, or changed.")
+      }
+    }
+  }
 
   /// What the directory says where homes are is what the entries say.
   private mutating func checkPlacements(_ connection: Connection) throws {

@@ -32,21 +32,19 @@ extension SQLiteDirectory {
     }
   }
 
-  package func untalliedShards(generation: Int64) throws(StorageError) -> [String] {
-    try readers.read { reader in
+  package func shardsToTally() throws(StorageError) -> [String: Int64] {
+    let rows = try readers.read { reader in
       try reader.connection.rows(
-        "SELECT s.name FROM untallied u JOIN shard s ON s.id = u.shard WHERE u.generation = ?",
-        .integer(generation), as: { $0.text(0) })
+        "SELECT s.name, t.due FROM tally t JOIN shard s ON s.id = t.shard WHERE t.due > 0",
+        as: { ($0.text(0), $0.integer(1)) })
     }
+    return Dictionary(uniqueKeysWithValues: rows)
   }
 
   package func noteBarred(
-    _ places: [LedgerEntry.Place], shard: String, generation: Int64,
-    by deadline: ContinuousClock.Instant
+    _ tally: BarringTally, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) {
-    try await commits.commit(by: deadline) { writer in
-      try writer.noteBarred(places, shard: shard, generation: generation)
-    }
+    try await commits.commit(by: deadline) { writer in try writer.noteBarred(tally) }
   }
 
   package func rotate(
@@ -214,7 +212,7 @@ extension SQLiteDirectory {
   // MARK: Checkpoints
 
   package func checkpoint(
-    signedBy key: LedgerKey, file: CheckpointFile
+    signedBy key: LedgerKey, file: CheckpointFile, isFirst: Bool = false
   ) throws(StorageError) -> SignedNote {
     let noteKey = key.noteKey(origin: origin)
     let lock = try file.lock()
@@ -228,6 +226,13 @@ extension SQLiteDirectory {
           ? "The ledger names no key yet. Run “domicile ledger rotate”, which makes one."
           : "The ledger key is not the one that the ledger names. Nothing was signed. Use the right key."
       )
+    }
+    guard last != nil || isFirst else {
+      throw StorageError(
+        .checkpointMissing,
+        "The file with the last checkpoint, \(file.path), is missing: it keeps an old ledger from being signed. Nothing was signed. Put"
+          + " it back; or name a checkpoint that you kept (“domicile ledger checkpoint --last FILE”), or none (“--last none”) if there"
+          + " is none, and have whoever kept one compare.")
     }
     if let last, last.note.verified(by: keys)?.isEmpty ?? true {
       throw StorageError(

@@ -166,11 +166,6 @@ extension SQLiteShard {
     }
   }
 
-  /// Whether no home was forgotten for some seconds, by this process.
-  package var hasNotForgottenLately: Bool {
-    forgotten.withLock { $0.map { $0 + .seconds(5) < .now } ?? true }
-  }
-
   /// Forgets the homes of which nothing is left; whether there were any. Admissions that had begun before take new tokens: so
   /// not at every erasure.
   package func forgetGone(by deadline: ContinuousClock.Instant) async throws(StorageError) -> Bool {
@@ -182,7 +177,6 @@ extension SQLiteShard {
         """) != 0
     }
     guard isThere else { return false }
-    forgotten.withLock { $0 = .now }
     var count = 0
     while true {
       let step = try await commits.commit(by: deadline) { writer in

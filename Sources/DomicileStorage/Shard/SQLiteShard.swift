@@ -11,8 +11,6 @@ package final class SQLiteShard: ShardStore {
   let clock: WallClock
   let anchor: TimeKeeper
   let swept = SweepCursor()
-  /// When homes of which nothing was left were forgotten by this process.
-  let forgotten = Mutex<ContinuousClock.Instant?>(nil)
 
   package struct Options: Sendable {
     package var clock = WallClock.system
