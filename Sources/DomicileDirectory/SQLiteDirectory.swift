@@ -17,6 +17,7 @@ package final class SQLiteDirectory: DirectoryStore {
   private let keepsLedger: Bool
   /// What entries named last.
   private let lastPolicy = Mutex<LedgerEntry.Policy?>(nil)
+  private let admissionTexts = AdmissionTexts()
 
   private static let place = "the directory"
 
@@ -298,7 +299,7 @@ package final class SQLiteDirectory: DirectoryStore {
     var admissions = CommittedAdmission.grouped(tickets)
     if let policy = lastPolicy.withLock({ $0 }), keepsLedger {
       for index in admissions.indices {
-        admissions[index].prepare(at: clock.now, by: actor, under: policy)
+        admissions[index].prepare(at: clock.now, by: actor, under: policy, with: admissionTexts)
       }
     }
     return try await commits.commit(by: deadline) { [flaggedHolds, admissions] writer in

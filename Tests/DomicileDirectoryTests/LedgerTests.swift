@@ -201,6 +201,26 @@ import Testing
     }
   }
 
+  @Test func `texts of admissions are made from each other, and are the entries'`() throws {
+    let texts = AdmissionTexts()
+    let policy = LedgerEntry.Policy(generation: 1, digest: "d", day: "2026-01-01")
+    for second in [10, 10, 10, 11, 11] {
+      for shard in ["a", "\"b\"", "\(String(repeating: "0", count: 32))"] {
+        var random = SeededRandom(seed: UInt64(second))
+        let entry = LedgerEntry(
+          .admission, time: Date(timeIntervalSince1970: TimeInterval(second)), actor: "carol",
+          policy: policy
+        ) {
+          $0.name(OwnerAlias(using: &random), isGroup: shard == "a")
+          $0.places = [
+            LedgerEntry.Place(dataClass: "c", region: "r", country: "IE", shard: shard)
+          ]
+        }
+        #expect(try texts.text(of: entry) == entry.text())
+      }
+    }
+  }
+
   @Test func `where nothing says what was signed last nothing is signed`() async throws {
     let test = try TestDirectory()
     let file = CheckpointFile(path: "\(test.folder.path)/checkpoint")

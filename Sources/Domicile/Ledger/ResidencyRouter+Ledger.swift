@@ -46,6 +46,7 @@ extension ResidencyRouter {
   ///
   /// - Parameter last: A checkpoint that was kept, as the text of a signed note: the ledger must begin with it. Nil: none was, and
   ///   whatever the ledger is, is signed.
+  /// - Returns: The checkpoint of now.
   /// - Throws: ``RouterError`` as of ``checkpoint()``; with ``RouterError/Code/invalidArgument`` if the file is there, or the text is
   ///   no checkpoint.
   public func checkpoint(continuing last: String?) throws(RouterError) -> SignedNote {

@@ -35,7 +35,11 @@ package protocol LedgerStore: Sendable {
 
   /// Signs the tree as it is, and remembers that beside the key.
   ///
-  /// - Parameter isFirst: Whether it may be that nothing says what was signed last.
+  /// - Parameters:
+  ///   - key: The one that the ledger names.
+  ///   - file: What was signed last; a missing one is made only with `isFirst`.
+  ///   - isFirst: Whether it may be that nothing says what was signed last.
+  /// - Returns: The checkpoint, which is in the file then.
   /// - Throws: ``StorageError`` with `wrongLedgerKey` if the ledger names another key; with `ledgerForked` if it does not begin
   ///   with what was signed last; with `checkpointMissing`.
   func checkpoint(
