@@ -50,10 +50,12 @@ let package = Package(
     target("DomicilePolicy", [crypto, .product(name: "Yams", package: "Yams")]),
     target("DomicileStorage", ["DomicileSQLite", "DomicilePolicy"]),
     target("DomicileDirectory", ["DomicileStorage", "DomicileSQLite", "DomicilePolicy", crypto]),
+    target("DomicileMigration", ["DomicileDirectory", "DomicileStorage"]),
     target(
       "Domicile",
       [
-        "DomicileDirectory", "DomicileStorage", "DomicilePolicy", "DomicileSQLite", log, metrics,
+        "DomicileMigration", "DomicileDirectory", "DomicileStorage", "DomicilePolicy",
+        "DomicileSQLite", log, metrics,
         lifecycle,
       ]),
     .executableTarget(
@@ -95,7 +97,8 @@ let package = Package(
     testTarget(
       "DomicileTests",
       [
-        "Domicile", "DomicileDirectory", "DomicileGettingStarted", "DomicileSQLite",
+        "Domicile", "DomicileDirectory", "DomicileGettingStarted", "DomicileMigration",
+        "DomicileSQLite",
         "DomicileTesting", log,
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),

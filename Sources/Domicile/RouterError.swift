@@ -61,6 +61,8 @@ public struct RouterError: Error, Sendable {
     public static let alreadyPlaced = Code("alreadyPlaced")
     /// There is a group of that id with other members.
     public static let groupExists = Code("groupExists")
+    /// The home is being moved already.
+    public static let moveUnderWay = Code("moveUnderWay")
     /// The region is not carried by this process.
     public static let elsewhere = Code("elsewhere")
     /// The directory names a home that its shard does not have.
@@ -145,6 +147,7 @@ extension RouterError {
       case .held: .held
       case .erasing: .erasing
       case .collectionInUse: .collectionInUse
+      case .moveUnderWay: .moveUnderWay
       case .versionMismatch: .versionMismatch
       case .invalidArgument: .invalidArgument
       case .deadlineExceeded: .deadlineExceeded

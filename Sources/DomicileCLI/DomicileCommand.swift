@@ -16,7 +16,7 @@ struct DomicileCommand: AsyncParsableCommand {
       GroupCommand.self, ImportCommand.self, WhereCommand.self, PlacementsCommand.self,
       ShardsCommand.self, PutCommand.self,
       GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,
-      EraseCommand.self, HoldCommand.self, SweepCommand.self, LedgerCommand.self,
+      EraseCommand.self, HoldCommand.self, MoveCommand.self, SweepCommand.self, LedgerCommand.self,
       HistoryCommand.self, ReportCommand.self, DoctorCommand.self,
     ])
 }

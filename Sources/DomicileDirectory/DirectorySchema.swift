@@ -5,7 +5,7 @@ import DomicileStorage
 enum DirectorySchema {
   /// "DOMD".
   static let applicationID: Int64 = 0x444F_4D44
-  static let version: Int64 = 4
+  static let version: Int64 = 5
 
   /// Format 1, to which ``secondFormat`` adds.
   private static let firstFormat = """
@@ -144,10 +144,9 @@ enum DirectorySchema {
       count INTEGER NOT NULL,
       PRIMARY KEY (hour, cause, class, region)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE tally (
+    CREATE TABLE untallied (
       shard INTEGER PRIMARY KEY REFERENCES shard (id),
-      due INTEGER NOT NULL,
-      barred INTEGER NOT NULL
+      generation INTEGER NOT NULL
     ) STRICT;
     ALTER TABLE tombstone DROP COLUMN serial;
     ALTER TABLE hold ADD COLUMN telling INTEGER NOT NULL DEFAULT 1;
@@ -156,25 +155,53 @@ enum DirectorySchema {
     UPDATE placement SET is_admitted = 1 WHERE state <> 'admitting';
     """
 
+  /// What format 5 adds: moves; and how many homes the ledger last said are barred in a shard.
+  private static let fifthFormat = """
+    CREATE TABLE tally (
+      shard INTEGER PRIMARY KEY REFERENCES shard (id),
+      due INTEGER NOT NULL,
+      barred INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO tally (shard, due, barred) SELECT id, 1, 1 FROM shard;
+    DROP TABLE untallied;
+    CREATE TABLE move (
+      user INTEGER NOT NULL REFERENCES user (id),
+      class TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('planned', 'aborting', 'flipped')),
+      source INTEGER NOT NULL REFERENCES shard (id),
+      source_serial INTEGER NOT NULL,
+      target INTEGER NOT NULL REFERENCES shard (id),
+      serial INTEGER NOT NULL,
+      token INTEGER NOT NULL,
+      begun INTEGER NOT NULL,
+      lease INTEGER NOT NULL,
+      problem TEXT,
+      PRIMARY KEY (user, class)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX move_lease ON move (lease);
+    """
+
   /// Makes the tables, in the transaction that is open.
   static func create(in connection: Connection) throws(SQLiteError) {
     try connection.execute(firstFormat)
     try connection.execute(secondFormat)
     try connection.execute(thirdFormat)
     try connection.execute(fourthFormat)
+    try connection.execute(fifthFormat)
     try connection.execute("PRAGMA application_id = \(applicationID)")
     try connection.execute("PRAGMA user_version = \(version)")
   }
 
-  /// Brings a directory of an earlier format to this one, in the transaction that is open; whether it was one.
-  static func upgrade(_ connection: Connection) throws -> Bool {
+  /// Brings a directory of an earlier format to this one, in the transaction that is open; the format that it had, if that was one.
+  static func upgrade(_ connection: Connection) throws -> Int64? {
     guard try connection.integer("PRAGMA application_id") == applicationID,
       let found = try connection.integer("PRAGMA user_version"), (1..<version).contains(found)
-    else { return false }
+    else { return nil }
     if found < 2 { try connection.execute(secondFormat) }
     if found < 3 { try connection.execute(thirdFormat) }
-    try connection.execute(fourthFormat)
+    if found < 4 { try connection.execute(fourthFormat) }
+    try connection.execute(fifthFormat)
     try connection.execute("PRAGMA user_version = \(version)")
-    return true
+    return found
   }
 }

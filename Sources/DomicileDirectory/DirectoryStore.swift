@@ -122,6 +122,49 @@ package protocol DirectoryStore: LedgerStore {
     _ stamped: [PendingTags], by deadline: ContinuousClock.Instant
   ) async throws(StorageError)
 
+  // Moves.
+
+  /// Notes moves, each with a fresh serial for the target's home and a fresh token. A failure is `policyChanged`; `moved` if there is no
+  /// home; `outrun` if the tags are not those by which the target was judged; `moveUnderWay`; `erasing`.
+  func planMoves(
+    _ requests: [MoveRequest], law: LawReference, at time: Date,
+    by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [Result<MoveTicket, StorageError>]
+
+  /// Raises the tokens of moves, so that whoever had them changes nothing any more; nil where there is no move, somebody's lease is not
+  /// over (unless `evenLeased`), or the data is being erased.
+  func takeOverMoves(
+    _ moves: [MoveTicket], evenLeased: Bool, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [MoveTicket?]
+
+  /// Keeps moves from being taken over for a while; with a problem gives them up. For each whether it is still under its token.
+  func renewMoves(
+    _ moves: [MoveTicket], problem: String?, at time: Date, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [Bool]
+
+  /// Notes that moves are to be undone; for each why not.
+  func beginAborts(
+    _ moves: [MoveTicket], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// The commit point of moves; for each why not: `policyChanged`, `retagged`, `outrun`.
+  func flip(
+    _ moves: [MoveTicket], law: LawReference, by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  /// Forgets moves of which nothing is left to be done; for each why not.
+  func endMoves(
+    _ moves: [MoveTicket], by deadline: ContinuousClock.Instant
+  ) async throws(StorageError) -> [StorageError?]
+
+  func moves(of owner: OwnerKey) throws(StorageError) -> [MoveTicket]
+
+  /// In the order of users and classes, after one.
+  func moves(after last: MoveTicket?, limit: Int) throws(StorageError) -> [MoveTicket]
+
+  /// Moves whose movers have not renewed their lease.
+  func dueMoves(at time: Date, limit: Int) throws(StorageError) -> [MoveTicket]
+
   // Erasures.
 
   /// Notes that a user, or some classes of the user's data, is being erased, under a fresh token: from then on no admission

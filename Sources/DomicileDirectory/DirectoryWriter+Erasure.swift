@@ -48,6 +48,7 @@ extension DirectoryWriter {
         "UPDATE placement SET state = 'erasing', serial = ? WHERE user = ? AND class = ?",
         .integer(token), .integer(user.id), .text(home.dataClass))
     }
+    let copies = try takeOverMoves(of: user.id, homes.map(\.dataClass), token: token)
     if isWholeUser { try leaveAll(user: user.id) }
     try connection.run(
       "UPDATE user SET erasing = ?, erasure_due = NULL, erasure_lease = ? WHERE id = ?",
@@ -57,7 +58,7 @@ extension DirectoryWriter {
       isWholeUser: isWholeUser,
       homes: homes.compactMap { home in
         shardNames[home.shard].map { ErasurePlan.Home(dataClass: home.dataClass, shard: $0) }
-      }, shared: isWholeUser ? try sharedHomes(of: user.id) : [],
+      }, copies: copies, shared: isWholeUser ? try sharedHomes(of: user.id) : [],
       staged: isWholeUser ? try stagedHomes(of: user.id) : [],
       holds: try holds(on: user.id, at: time))
   }
@@ -134,6 +135,7 @@ extension DirectoryWriter {
     guard plan.homes.allSatisfy({ serials[$0.dataClass] == plan.token }),
       !plan.isWholeUser || token == plan.token
     else { return outrun }
+    try endMoves(of: plan.userID, plan.copies, token: plan.token)
     var gone: [LedgerEntry.Place] = []
     let goneHomes = plan.homes.filter { !held.contains($0.dataClass) }
     for home in goneHomes {

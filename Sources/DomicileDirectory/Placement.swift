@@ -228,6 +228,8 @@ package struct ErasurePlan: Sendable {
   package let isWholeUser: Bool
   /// Every home that the directory names.
   package let homes: [Home]
+  /// What moves have made, or left, elsewhere: emptied, whatever is held in the home.
+  package let copies: [Home]
   /// The homes of groups in which the user is or was, where there may be records that the user has written.
   package let shared: [SharedHome]
   /// The shards where homes of such groups are staged, perhaps, with the user's tags.

@@ -11,7 +11,7 @@ package final class SQLiteDirectory: DirectoryStore {
   let commits: GroupCommit<DirectoryWriter>
   let readers: ReaderPool<DirectoryReader>
 
-  private let flaggedHolds = Flag()
+  let flaggedHolds = Flag()
   private let clock: WallClock
   private let actor: String
   private let keepsLedger: Bool
@@ -79,7 +79,7 @@ package final class SQLiteDirectory: DirectoryStore {
       {
         try WriterGate(path: path).pass {
           try connection.transaction {
-            guard try DirectorySchema.upgrade(connection) else { return }
+            guard let found = try DirectorySchema.upgrade(connection), found < 4 else { return }
             // What there was before the ledger stands in it as a sum.
             let writer = try DirectoryWriter(connection: connection, clock: clock, actor: actor)
             try writer.beginBatch()
@@ -534,7 +534,7 @@ package final class SQLiteDirectory: DirectoryStore {
 }
 
 /// Something that happened, until somebody says otherwise.
-private final class Flag: Sendable {
+final class Flag: Sendable {
   private let state = Atomic(false)
   var isSet: Bool { state.load(ordering: .relaxed) }
   func set(_ isSet: Bool) { state.store(isSet, ordering: .relaxed) }

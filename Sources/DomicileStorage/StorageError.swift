@@ -33,6 +33,8 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
     case shardInUse
     /// The policy drops a collection of a class that is placed, or puts it into another class.
     case collectionInUse
+    /// The home is being moved already.
+    case moveUnderWay
 
     // The caller's mistakes.
     case versionMismatch

@@ -343,7 +343,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     expect(
       try await workspace.domicile("admit uma --residence US --region mumbai --data data"),
       error:
-        "alreadyPlaced: The user's home is in ashburn. This version cannot move a home.\n",
+        "alreadyPlaced: The user's home is in ashburn, and an admission does not move it. Nothing was written. “domicile move” does.\n",
       exitCode: 1)
   }
 

@@ -83,7 +83,7 @@ import Testing
 
   @Test func `a directory of a later format does not open`() throws {
     let test = try TestDirectory()
-    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 5")
+    try Connection(path: test.path, mode: .writing).execute("PRAGMA user_version = 6")
     let error = try #require(throws: StorageError.self) {
       try SQLiteDirectory(path: test.path, key: test.key)
     }
@@ -97,7 +97,7 @@ import Testing
       """
       DROP TABLE entry; DROP TABLE subtree; DROP TABLE ledger; DROP TABLE signing_key;
       DROP INDEX hold_telling; ALTER TABLE hold DROP COLUMN telling;
-      DROP TABLE refused_write; DROP TABLE tally; ALTER TABLE placement DROP COLUMN is_admitted;
+      DROP TABLE refused_write; DROP TABLE tally; DROP TABLE move; ALTER TABLE placement DROP COLUMN is_admitted;
       ALTER TABLE tombstone ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;
       DROP TABLE member; DROP TABLE outbox; ALTER TABLE user DROP COLUMN is_group;
       PRAGMA user_version = 2

@@ -133,7 +133,8 @@ import Testing
       #expect(left == neighbours)
       #expect(
         try shard.dump("home")[0]
-          == "1,X'\(String(repeating: "01", count: 16))','messages',X'',20,'erased',0,'',0,0")
+          == "1,X'\(String(repeating: "01", count: 16))','messages',X'',20,'erased',0,'',0,0,0,NULL"
+      )
       #expect(try store.keys(of: .ben).count == 150)
       #expect(try store.integrityFindings() == [])
     }

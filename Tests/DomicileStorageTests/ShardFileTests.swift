@@ -84,13 +84,13 @@ import Testing
 
   @Test func `a file of a later format is left alone`() throws {
     try create()
-    try Connection(path: path, mode: .writing).execute("PRAGMA user_version = 4")
+    try Connection(path: path, mode: .writing).execute("PRAGMA user_version = 5")
     for attempt in [{ _ = try SQLiteShard(path: path, identity: mine) }, create] {
       let error = #expect(throws: StorageError.self) { try attempt() }
       #expect(error?.code == .foreignFile)
       #expect(
         error?.message
-          == "The file of the shard dublin-1 has format 4; this version of Domicile reads format 3."
+          == "The file of the shard dublin-1 has format 5; this version of Domicile reads format 4."
       )
     }
   }
@@ -195,7 +195,7 @@ import Testing
     #expect(header.prefix(15) == Data("SQLite format 3".utf8))
     // Format versions 2: WAL. Then user_version and application_id (https://sqlite.org/fileformat.html).
     #expect(Array(header[18...19]) == [2, 2])
-    #expect(Array(header[60...63]) == [0, 0, 0, 3])
+    #expect(Array(header[60...63]) == [0, 0, 0, 4])
     #expect(Array(header[68...71]) == Array("DOMS".utf8))
   }
 

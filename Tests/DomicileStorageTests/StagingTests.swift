@@ -46,8 +46,12 @@ import Testing
       // A later life needs a higher token.
       Case(.erased, token: 10, .outrun),
       Case(.erased, token: 11, nil, after: "incoming 11"),
+      // What was moved away may come back to be placed here anew.
+      Case(.moved, token: 9, .outrun),
+      Case(.moved, token: 10, .outrun),
+      Case(.moved, token: 11, nil, after: "incoming 11"),
     ]
-    + [HomeState.copying, .frozen, .moved].flatMap { state in
+    + [HomeState.copying, .frozen].flatMap { state in
       Case.tokens.map { Case(state, token: $0, .outrun) }
     }
 

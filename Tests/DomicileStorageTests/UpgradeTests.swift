@@ -63,7 +63,7 @@ import Testing
   @Test func `a shard of format 1 becomes one of this format, with all it holds`() async throws {
     let clock = ManualClock()
     let store = try open(clock)
-    #expect(try Connection(path: path, mode: .reading).integer("PRAGMA user_version") == 3)
+    #expect(try Connection(path: path, mode: .reading).integer("PRAGMA user_version") == 4)
     #expect(!store.isClockInDoubt)
     #expect(try store.keys() == (0..<Self.records).map(String.numbered))
     #expect(try store.keys(labelled: "kind", "a").count == 100)
@@ -141,7 +141,7 @@ import Testing
     #expect(openingCode(other) == .foreignFile)
     #expect(try schema(of: path) == before)
     #expect(try Connection(path: path, mode: .reading).integer("PRAGMA user_version") == 1)
-    try Connection(path: path, mode: .writing).execute("PRAGMA user_version = 4")
+    try Connection(path: path, mode: .writing).execute("PRAGMA user_version = 5")
     #expect(openingCode(TestShard.identity) == .foreignFile)
     #expect(try schema(of: path) == before)
   }

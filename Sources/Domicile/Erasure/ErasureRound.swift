@@ -32,6 +32,21 @@ struct ErasureRound {
     // What is held is found anew.
     for home in erased.keys { erased[home]?.held = nil }
     for shared in authored.keys { authored[shared]?.held = nil }
+    // What a move has made elsewhere goes first, whatever is held in the home: under the erasure's token nobody fills it again.
+    for (name, copies) in Dictionary(grouping: plan.copies, by: \.shard).sorted(by: {
+      $0.key < $1.key
+    }) {
+      let isOutrun = await inShard(name, &pending) { [deadline] _, shard in
+        let homes = copies.map {
+          MoveHome(
+            owner: plan.owner, dataClass: $0.dataClass, serial: plan.token, token: plan.token)
+        }
+        let refusals = try await shard.empty(homes, leaving: .absent, by: deadline)
+        if let refusal = refusals.compactMap(\.self).first { throw refusal }
+        return nil
+      }
+      if isOutrun { return nil }
+    }
     let own = Dictionary(grouping: plan.homes, by: \.shard)
     for (name, homes) in own.sorted(by: { $0.key < $1.key }) {
       let isOutrun = await inShard(name, &pending) { round, shard in
@@ -61,7 +76,8 @@ struct ErasureRound {
     }
     let others = plan.isWholeUser ? await shardsWithRows(of: plan.owner) : []
     let shards = Set(
-      plan.homes.map(\.shard) + plan.shared.map(\.home.shard) + plan.staged + others)
+      plan.homes.map(\.shard) + plan.copies.map(\.shard) + plan.shared.map(\.home.shard)
+        + plan.staged + others)
     for name in shards.sorted() {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in

@@ -110,6 +110,7 @@ extension ResidencyRouter {
       await finishHolds()
       await finishErasures()
       await finishTagChanges()
+      await finishMoves()
       await tendLedger()
       rounds.nextErasures = .now + .seconds(60)
     }

@@ -36,6 +36,8 @@ public struct DoctorFinding: Sendable, Codable, Hashable {
     case holdPending
     /// An erasure stopped half way.
     case erasureUnfinished
+    /// A move stopped half way.
+    case moveUnfinished
     /// A file has bytes that nothing refers to: something else than Domicile has written it.
     case remnants
     /// The ledger was changed, or is not what was signed.
@@ -162,7 +164,8 @@ extension ResidencyRouter {
       }
     }
     try checkHolds(&report)
-    let counts = try checkDirectory(open, current, &report)
+    var counts = try checkDirectory(open, current, &report)
+    try checkMoves(&counts, &report)
     for entry in try routing({ try directory.shards() })
     where entry.placements != counts[entry.name] ?? 0 {
       report.add(
@@ -252,7 +255,7 @@ extension ResidencyRouter {
       let page = try shard.homes(after: last, limit: 1_000)
       guard let end = page.last else { return }
       last = end.id
-      for home in page where home.state != .absent && home.state != .erased {
+      for home in page where ![.absent, .erased, .moved].contains(home.state) {
         report.homes += 1
         try check(home, in: shard, law: law, &barred, &report)
       }
@@ -290,6 +293,7 @@ extension ResidencyRouter {
             || placement.state != .placed && placement.serial > home.serial)
       } ?? false
     guard isNamed else {
+      if try isPassing(home, in: shard) { return }
       report.add(
         .strayHome,
         "\(what) is not one that the directory names. Its data is unreachable; an old file may have been"
@@ -406,7 +410,8 @@ extension ResidencyRouter {
         $0.serial == placement.serial
           && [.incoming, .active, .copying, .frozen].contains($0.state)
       }
-    if isThere != true {
+    if isThere != true, try directory.user(entry.owner)?.placement(placement.dataClass) == placement
+    {
       report.add(
         .homeMissing,
         "The directory has the home of \(entry.alias) (\(placement.dataClass)) in the shard \(name),"

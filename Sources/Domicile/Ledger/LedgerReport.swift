@@ -200,7 +200,12 @@ private struct ReportPass {
       barredByTags[entry.alias ?? ""]?.removeAll {
         entry.isWhole == true || gone.contains($0.dataClass)
       }
-    case .key, .admission, .hold, .release, .read, .pruning: break
+    case .moved:
+      // Where the target bars it, too, that is counted anew.
+      barredByTags[entry.alias ?? ""]?.removeAll { place in
+        entry.from?.contains { $0.shard == place.shard && $0.dataClass == place.dataClass } ?? false
+      }
+    case .key, .admission, .moving, .moveAborted, .hold, .release, .read, .pruning: break
     }
   }
 

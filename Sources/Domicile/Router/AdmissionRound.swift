@@ -80,7 +80,8 @@ struct AdmissionRound {
     if candidate.region != nil, let other = others.min() {
       throw RouterError(
         .alreadyPlaced,
-        "The user's home is in \(other). This version cannot move a home.", region: other)
+        "The user's home is in \(other), and an admission does not move it. Nothing was written. “domicile move” does.",
+        region: other)
     }
     return regions
   }

@@ -42,6 +42,15 @@ final class RouterMetrics: Sendable {
     counter("domicile.admissions", region: region, second: ("class", dataClass)).increment()
   }
 
+  /// `domicile.moves`, by how they ended, and `domicile.move.freeze`: for how long writes had to wait at most.
+  func countMove(_ end: String, freeze: Duration) {
+    Counter(label: "domicile.moves", dimensions: [("end", end)], factory: factory).increment()
+    if freeze > .zero {
+      Metrics.Timer(label: "domicile.move.freeze", dimensions: [], factory: factory).record(
+        duration: freeze)
+    }
+  }
+
   /// `domicile.commit.duration` and `domicile.commit.writes`, by region and shard.
   func batchObserver(shard: String, region: String) -> @Sendable (CommitBatch) -> Void {
     let dimensions = [("region", region), ("shard", shard)]

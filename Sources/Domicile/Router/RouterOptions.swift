@@ -1,4 +1,5 @@
 public import DomicileDirectory
+package import DomicileMigration
 import DomicilePolicy
 public import DomicileStorage
 import Foundation
@@ -53,6 +54,9 @@ public struct RouterOptions: Sendable {
 
   /// Whether decisions become entries of the ledger: for the benchmark, which asks what that costs.
   @_spi(Benchmark) public var keepsLedger = true
+
+  /// How moves are made: for tests that stop them anywhere.
+  package var moveSettings = MoveSettings()
 
   /// Random numbers for aliases, versions and keys.
   package var random: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }

@@ -19,10 +19,13 @@ extension UserHandle {
   ) async throws(RouterError) -> RecordPage {
     try await routed([collection], deadline: nil) { route, _, _ in
       try checkIsProcessable(route)
-      let page = try route.shard.page(
-        PageRequest(
-          home: route.home, collection: collection.name, range: keys, label: label, order: order,
-          limit: limit, after: cursor))
+      var request = PageRequest(
+        home: route.home, collection: collection.name, range: keys, label: label, order: order,
+        limit: limit, after: cursor)
+      let page = try answering(route) { evenFrozen in
+        request.evenFrozen = evenFrozen
+        return try route.shard.page(request)
+      }
       route.counters.count(read: page.records.count)
       return page
     }

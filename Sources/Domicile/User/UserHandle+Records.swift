@@ -157,8 +157,10 @@ extension UserHandle {
     guard !keys.isEmpty else { return [] }
     return try await routed([collection], deadline: nil) { route, _, _ in
       try checkIsProcessable(route)
-      let records = try route.shard.records(
-        home: route.home, collection: collection.name, keys: keys)
+      let records = try answering(route) { isFrozen in
+        try route.shard.records(
+          home: route.home, collection: collection.name, keys: keys, evenFrozen: isFrozen)
+      }
       route.counters.count(read: keys.count)
       return records
     }

@@ -138,7 +138,7 @@ public struct UserHandle: Sendable {
     _ work: (Route, LawReference, ContinuousClock.Instant) async throws -> T
   ) async throws(RouterError) -> T {
     let deadline = ContinuousClock.now + (duration ?? router.options.deadline)
-    var staleOnce = false
+    var stale: Int64?
     while true {
       let current: PolicyInForce
       do throws(RouterError) {
@@ -159,7 +159,7 @@ public struct UserHandle: Sendable {
         return try await work(route, law, deadline)
       } catch let error as StorageError {
         do throws(RouterError) {
-          try await heal(error, route: route, staleOnce: &staleOnce, by: deadline)
+          try await heal(error, route: route, stale: &stale, by: deadline)
         } catch {
           throw counted(error, route)
         }
@@ -172,7 +172,7 @@ public struct UserHandle: Sendable {
 
   /// Brings up to date what an error says is not; throws what cannot be helped.
   private func heal(
-    _ error: StorageError, route: Route, staleOnce: inout Bool, by deadline: ContinuousClock.Instant
+    _ error: StorageError, route: Route, stale: inout Int64?, by deadline: ContinuousClock.Instant
   ) async throws(RouterError) {
     let failure = RouterError(error, region: route.region)
     let isStale: Bool
@@ -190,17 +190,23 @@ public struct UserHandle: Sendable {
       }
       if let refusal = refusals[0] { throw RouterError(refusal, region: route.region) }
     case .frozen:
+      // For a few syncs: then the target is the home, or this one goes on.
       try await routing { try await Task.sleep(for: .milliseconds(1)) }
+      try await routing(region: route.region) {
+        try await router.thawOverdue(route.home, in: route.shard, by: deadline)
+      }
+      try refresh()
+      stale = nil
     case .retagged:
       // Whoever changed the tags may not have come to this home yet. Others of the user are none of this call's business.
       try refresh()
       try await router.stamp(routes.entry, dataClass: route.home.dataClass, by: deadline)
       try await routing { try await Task.sleep(for: .milliseconds(1)) }
-      staleOnce = false
+      stale = nil
     default:
-      // The shard and the directory agree within one reading, or something is wrong with one of them.
-      if staleOnce { throw explained(error, route: route) }
-      staleOnce = true
+      // The shard and the directory agree within one reading of the same home, or something is wrong with one of them.
+      if stale == route.home.serial { throw explained(error, route: route) }
+      stale = route.home.serial
       try router.reloadPolicy()
       try refresh()
     }
@@ -241,6 +247,20 @@ public struct UserHandle: Sendable {
   func confirmTags(of route: Route) throws {
     guard try router.directory.user(routes.owner)?.tags == route.home.tags else {
       throw StorageError(.retagged, "The tags have changed; nothing was written.")
+    }
+  }
+
+  /// Reads what a home answers. A frozen one is asked before the directory: if that still names it, it had the last word until then.
+  func answering<T>(_ route: Route, _ read: (_ evenFrozen: Bool) throws -> T) throws -> T {
+    do {
+      return try read(false)
+    } catch let error as StorageError where error.code == .frozen {
+      let answer = try read(true)
+      let placement = try router.directory.user(routes.owner)?.placement(route.home.dataClass)
+      guard placement?.serial == route.home.serial, placement?.state == .placed else {
+        throw StorageError(.moved, "The home has moved on.")
+      }
+      return answer
     }
   }
 

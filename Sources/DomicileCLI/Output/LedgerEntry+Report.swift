@@ -24,6 +24,10 @@ extension LedgerEntry {
     (places ?? []).map(\.text).joined(separator: "; ")
   }
 
+  private var movedText: String {
+    "\((from ?? []).map(\.text).joined(separator: "; ")) to \(placesText)"
+  }
+
   private var content: String {
     switch kind {
     case .key: key ?? ""
@@ -35,6 +39,9 @@ extension LedgerEntry {
     case .admission: placesText
     case .refusal:
       "\(outcome ?? ""): \(classesText)\(region.map { " in \($0)" } ?? ""), because of \((rules ?? []).joined(separator: ", "))"
+    case .moving: "begins: \(movedText)"
+    case .moved: movedText
+    case .moveAborted: "undone: \(movedText)"
     case .tags, .members: places == nil ? "changed" : "changed; no longer allowed: \(placesText)"
     case .erasing:
       isWhole == true ? "all data asked to be erased" : "asked to be erased: \(classesText)"

@@ -19,6 +19,12 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
     case admission
     /// Somebody was not admitted, because no place is legal or serves them; without a name.
     case refusal
+    /// A home is about to be moved.
+    case moving
+    /// A home was moved: the commit point of a move.
+    case moved
+    /// A move was undone before its commit point.
+    case moveAborted
     /// A user has other tags.
     case tags
     /// Who is in a group has changed.
@@ -99,6 +105,8 @@ public struct LedgerEntry: Sendable, Codable, Hashable {
   public internal(set) var alias: String?
   public internal(set) var isGroup: Bool?
   public internal(set) var places: [Place]?
+  /// Of a move: where the home is, or was; `places` has the target.
+  public internal(set) var from: [Place]?
   /// Of a barring: the shard; what was said of it before is no longer so.
   public internal(set) var shard: String?
   public internal(set) var dataClasses: [String]?

@@ -23,12 +23,16 @@ public struct LedgerTotals: Sendable, Hashable {
   public mutating func add(_ entry: LedgerEntry) -> Bool {
     switch entry.kind {
     case .admission: return (entry.places ?? []).allSatisfy { count(1, $0) }
+    case .moved:
+      let isGone = (entry.from ?? []).allSatisfy { count(-1, $0) }
+      return (entry.places ?? []).allSatisfy { count(1, $0) } && isGone
     case .erased: return (entry.places ?? []).allSatisfy { count(-1, $0) }
     case .pruning:
       let before = homes
       replace(by: entry.totals ?? [])
       return homes == before
-    case .key, .policy, .barring, .refusal, .tags, .members, .erasing, .hold, .release, .read,
+    case .key, .policy, .barring, .refusal, .moving, .moveAborted, .tags, .members, .erasing, .hold,
+      .release, .read,
       .refusedWrites:
       return true
     }

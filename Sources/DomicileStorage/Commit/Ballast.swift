@@ -30,14 +30,18 @@ package final class Ballast: Sendable {
     return unsafe truncate(path, 0) == 0
   }
 
+  /// How much may be written on a volume; nil if nobody can say.
+  static func freeBytes(onVolumeOf path: String) -> Int? {
+    var status = statvfs()
+    guard unsafe statvfs(path, &status) == 0 else { return nil }
+    return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+  }
+
   /// Takes the space, if there is room for much more than that.
   package func fill() {
     guard bytes > 0, size != Int64(bytes) else { return }
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    var status = statvfs()
-    guard unsafe statvfs(folder, &status) == 0 else { return }
-    let free = UInt64(status.f_bavail) * UInt64(status.f_frsize)
-    guard free >= 4 * UInt64(bytes) else { return }
+    guard let free = Self.freeBytes(onVolumeOf: folder), free >= 4 * bytes else { return }
     // Made under another name: a file that is there and empty, or half, would be taken for one that was given up.
     let new = "\(path).new"
     let file = unsafe open(new, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)

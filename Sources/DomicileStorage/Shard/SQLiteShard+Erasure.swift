@@ -172,7 +172,7 @@ extension SQLiteShard {
     let isThere = try read { reader, _ in
       try reader.connection.integer(
         """
-        SELECT EXISTS (SELECT 1 FROM home INDEXED BY home_gone WHERE state IN ('erased', 'absent'))
+        SELECT EXISTS (SELECT 1 FROM home INDEXED BY home_gone WHERE state IN ('erased', 'absent', 'moved'))
           OR EXISTS (SELECT 1 FROM author_erasure)
         """) != 0
     }
@@ -210,7 +210,7 @@ extension SQLiteShard {
     return found
   }
 
-  private func hasUnfitted() throws(StorageError) -> Bool {
+  func hasUnfitted() throws(StorageError) -> Bool {
     try read { reader, _ in
       try reader.connection.integer(
         "SELECT 1 FROM law_retention WHERE fitted IS NOT NULL LIMIT 1")

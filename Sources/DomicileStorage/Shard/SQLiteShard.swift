@@ -187,9 +187,11 @@ package final class SQLiteShard: ShardStore {
   // MARK: Reading
 
   package func records(
-    home: HomeReference, collection: String, keys: [RecordKey]
+    home: HomeReference, collection: String, keys: [RecordKey], evenFrozen: Bool
   ) throws(StorageError) -> [StoredRecord?] {
     try read { reader, now in
+      reader.readsFrozen = evenFrozen
+      defer { reader.readsFrozen = false }
       if keys.count == 1 {
         return [try reader.record(home: home, collection: collection, key: keys[0], now: now)]
       }
@@ -199,7 +201,9 @@ package final class SQLiteShard: ShardStore {
 
   package func page(_ request: PageRequest) throws(StorageError) -> RecordPage {
     try read { reader, now in
-      try reader.connection.snapshot {
+      reader.readsFrozen = request.evenFrozen
+      defer { reader.readsFrozen = false }
+      return try reader.connection.snapshot {
         try reader.page(request, home: reader.homeID(request.home), now: now)
       }
     }

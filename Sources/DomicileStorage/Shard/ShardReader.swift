@@ -4,6 +4,8 @@ import Foundation
 /// A connection that reads, with its statements.
 final class ShardReader {
   let connection: Connection
+  /// Whether a home answers that a move has frozen.
+  var readsFrozen = false
   private let selectHome: Statement
   private let selectRecord: Statement
   private let selectRecordOfHome: Statement
@@ -77,6 +79,7 @@ final class ShardReader {
       switch HomeState(rawValue: row.text(2)) {
       case .active, .copying: break
       case .incoming: throw StorageError(.notOpen, "The home is not open yet.")
+      case .frozen where readsFrozen: break
       case .frozen: throw StorageError(.frozen, "The home is being moved.")
       default: throw stale
       }

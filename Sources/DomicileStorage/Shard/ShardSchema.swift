@@ -4,7 +4,7 @@ import DomicileSQLite
 enum ShardSchema {
   /// "DOMS", so that `file` and we know a shard when we see one.
   static let applicationID: Int64 = 0x444F_4D53
-  static let version: Int64 = 3
+  static let version: Int64 = 4
 
   /// Format 1, to which ``secondFormat`` adds.
   private static let firstFormat = """
@@ -117,6 +117,14 @@ enum ShardSchema {
     ) STRICT, WITHOUT ROWID;
     """
 
+  /// What format 4 adds: the token of whoever moves a home, and until when it is frozen. What was moved away is gone, too.
+  private static let fourthFormat = """
+    ALTER TABLE home ADD COLUMN token INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE home ADD COLUMN frozen_until INTEGER;
+    DROP INDEX home_gone;
+    CREATE INDEX home_gone ON home (id) WHERE state IN ('erased', 'absent', 'moved');
+    """
+
   /// Whether nothing was ever made in the database: neither a shard nor anything else.
   static func isMissing(in connection: Connection) throws -> Bool {
     try connection.integer("PRAGMA application_id") == 0
@@ -131,6 +139,7 @@ enum ShardSchema {
     try connection.execute(firstFormat)
     try connection.execute(secondFormat)
     try connection.execute(thirdFormat)
+    try connection.execute(fourthFormat)
     try connection.run(
       """
       INSERT INTO shard (one, deployment, name, region, country, accepts, key_check, generation, digest,
@@ -149,7 +158,8 @@ enum ShardSchema {
       let found = try connection.integer("PRAGMA user_version"), (1..<version).contains(found)
     else { return }
     if found < 2 { try connection.execute(secondFormat) }
-    try connection.execute(thirdFormat)
+    if found < 3 { try connection.execute(thirdFormat) }
+    try connection.execute(fourthFormat)
     try connection.execute("PRAGMA user_version = \(version)")
   }
 

@@ -10,9 +10,10 @@ package protocol ShardStore: Sendable {
     _ request: WriteRequest, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [RecordOutcome]
 
-  /// The records of some keys, in the order of the keys; nil for those that are not there.
+  /// The records of some keys, in the order of the keys; nil for those that are not there. With `evenFrozen` a home answers that a
+  /// move has frozen: whether it was the home still is the caller's to find out.
   func records(
-    home: HomeReference, collection: String, keys: [RecordKey]
+    home: HomeReference, collection: String, keys: [RecordKey], evenFrozen: Bool
   ) throws(StorageError) -> [StoredRecord?]
 
   /// A page of a collection's records.
@@ -132,6 +133,14 @@ package protocol ShardStore: Sendable {
   func close() async
 }
 
+extension ShardStore {
+  package func records(
+    home: HomeReference, collection: String, keys: [RecordKey]
+  ) throws(StorageError) -> [StoredRecord?] {
+    try records(home: home, collection: collection, keys: keys, evenFrozen: false)
+  }
+}
+
 /// Which records a page should hold.
 package struct PageRequest: Sendable {
   package var home: HomeReference
@@ -142,6 +151,8 @@ package struct PageRequest: Sendable {
   package var order: RecordOrder
   package var limit: Int
   package var after: RecordCursor?
+  /// As for ``ShardStore/records(home:collection:keys:evenFrozen:)``.
+  package var evenFrozen = false
 
   package init(
     home: HomeReference, collection: String, range: KeyRange = .all,

@@ -10,7 +10,7 @@ extension ShardWriter {
   func beginErasure(_ erasure: HomeErasure) throws -> StorageError? {
     guard isStampInForce else { return refusal(.policyChanged) }
     let old = try homeRow(erasure.owner, erasure.dataClass)
-    if let old, old.serial > erasure.token { return outrun }
+    if let old, old.fence > erasure.token { return outrun }
     // An erasure that stopped half way has left some.
     guard let old, try old.hasRecords || isLeft(old) else {
       try stampErased(erasure)
@@ -26,7 +26,7 @@ extension ShardWriter {
       return nil
     }
     try connection.run(
-      "UPDATE home SET state = 'held', serial = ? WHERE owner = ? AND class = ?",
+      "UPDATE home SET state = 'held', serial = ?, token = 0 WHERE owner = ? AND class = ?",
       .integer(erasure.token), .blob(erasure.owner.bytes), .text(erasure.dataClass))
     return nil
   }
@@ -45,12 +45,12 @@ extension ShardWriter {
       INSERT INTO home (owner, class, alias, serial, state, tags, profile)
       VALUES (?, ?, x'', ?, 'erased', 0, '')
       ON CONFLICT (owner, class) DO UPDATE SET alias = x'', serial = excluded.serial,
-        state = 'erased', tags = 0, profile = '', lifetimes = 0, holds = 0
+        state = 'erased', tags = 0, profile = '', lifetimes = 0, holds = 0, token = 0
       """,
       .blob(erasure.owner.bytes), .text(erasure.dataClass), .integer(erasure.token))
   }
 
-  private func forgetSettings(of home: Int64) throws {
+  func forgetSettings(of home: Int64) throws {
     for table in ["lifetime", "hold", "change"] {
       try connection.run("DELETE FROM \(table) WHERE home = ?", .integer(home))
     }
@@ -302,7 +302,7 @@ struct SweepCandidate: Sendable {
 }
 
 /// Where a record is in its home.
-package struct RecordPosition: Sendable, Equatable {
+package struct RecordPosition: Sendable, Hashable {
   package let collection: String
   package let key: [UInt8]
 }

@@ -13,10 +13,11 @@ extension ShardWriter {
     }
     if let old = try homeRow(home.owner, home.dataClass) {
       // The same token means the same staging, which may already have been opened.
-      guard old.serial <= home.serial else { return outrun }
+      guard old.fence <= home.serial else { return outrun }
       switch old.state {
       case .absent, .incoming: break
-      case .erased where old.serial < home.serial:
+      case .moved where old.fence < home.serial: break
+      case .erased where old.fence < home.serial:
         // A later life must not begin with what an unfinished erasure has left.
         let left = try connection.integer(
           "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
@@ -33,7 +34,8 @@ extension ShardWriter {
       INSERT INTO home (owner, class, alias, serial, state, tags, profile)
       VALUES (?, ?, ?, ?, 'incoming', ?, ?)
       ON CONFLICT (owner, class) DO UPDATE SET alias = excluded.alias, serial = excluded.serial,
-        state = excluded.state, tags = excluded.tags, profile = excluded.profile
+        state = excluded.state, tags = excluded.tags, profile = excluded.profile, token = 0,
+        frozen_until = NULL
       """,
       .blob(home.owner.bytes), .text(home.dataClass), .blob(staging.alias.bytes),
       .integer(home.serial), .integer(home.tags), .text("\(staging.profile)"))
@@ -60,12 +62,12 @@ extension ShardWriter {
   /// With `onlyEarlierTags` one that was staged with the reference's tags, or later ones, stays.
   func drop(_ home: HomeReference, onlyEarlierTags: Bool = false) throws -> StorageError? {
     if let old = try homeRow(home.owner, home.dataClass) {
-      guard old.serial <= home.serial else { return outrun }
+      guard old.fence <= home.serial else { return outrun }
       switch old.state {
       case .absent: break
       case .incoming:
         if onlyEarlierTags, old.tags >= home.tags { return nil }
-      case .erased where old.serial < home.serial:
+      case .erased where old.fence < home.serial:
         // An earlier life's: whoever was to stage over it is outrun by the token.
         let left = try connection.integer(
           "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
@@ -80,7 +82,7 @@ extension ShardWriter {
       INSERT INTO home (owner, class, alias, serial, state, tags, profile)
       VALUES (?, ?, x'', ?, 'absent', 0, '')
       ON CONFLICT (owner, class) DO UPDATE SET alias = x'', serial = excluded.serial,
-        state = 'absent', tags = 0, profile = ''
+        state = 'absent', tags = 0, profile = '', token = 0
       """,
       .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial))
     return nil
@@ -110,13 +112,13 @@ extension ShardWriter {
   func forgetGone(limit: Int) throws -> Int {
     let rows = try connection.rows(
       """
-      SELECT id, serial FROM home WHERE state IN ('erased', 'absent')
+      SELECT id, max(serial, token) FROM home WHERE state IN ('erased', 'absent', 'moved')
         AND NOT EXISTS (SELECT 1 FROM record WHERE record.home = home.id) LIMIT ?
-      """, .integer(Int64(limit)), as: { (id: $0.integer(0), serial: $0.integer(1)) })
+      """, .integer(Int64(limit)), as: { (id: $0.integer(0), fence: $0.integer(1)) })
     for row in rows { try connection.run("DELETE FROM home WHERE id = ?", .integer(row.id)) }
     let authors = try connection.rows(
       "DELETE FROM author_erasure RETURNING token", as: { $0.integer(0) })
-    guard let highest = (rows.map(\.serial) + authors).max() else { return 0 }
+    guard let highest = (rows.map(\.fence) + authors).max() else { return 0 }
     floor = max(floor, highest)
     try connection.run("UPDATE shard SET floor = ?", .integer(floor))
     return rows.count
@@ -126,11 +128,15 @@ extension ShardWriter {
   struct HomeInfo {
     let id: Int64
     let serial: Int64
+    /// That of whoever moves it; 0: nobody has.
+    let token: Int64
     let state: HomeState
     let tags: Int64
     let hasHolds: Bool
+    /// Nobody with a lower token changes it.
+    var fence: Int64 { max(serial, token) }
     /// Whether there may be records of it.
-    var hasRecords: Bool { state != .absent && state != .erased }
+    var hasRecords: Bool { ![.absent, .erased, .moved].contains(state) }
   }
 
   func homeRow(_ owner: OwnerKey, _ dataClass: String) throws -> HomeInfo? {
@@ -142,8 +148,8 @@ extension ShardWriter {
       throw StorageError(.corrupt, "A home of \(identity.place) has no known state.")
     }
     return HomeInfo(
-      id: selectHome.integer(0), serial: selectHome.integer(1), state: state,
-      tags: selectHome.integer(3), hasHolds: selectHome.integer(6) != 0)
+      id: selectHome.integer(0), serial: selectHome.integer(1), token: selectHome.integer(7),
+      state: state, tags: selectHome.integer(3), hasHolds: selectHome.integer(6) != 0)
   }
 
   var outrun: StorageError {

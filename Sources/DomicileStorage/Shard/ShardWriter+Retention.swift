@@ -314,7 +314,7 @@ extension ShardWriter {
     return nil
   }
 
-  private func countHolds(_ home: Int64) throws {
+  func countHolds(_ home: Int64) throws {
     try connection.run(
       "UPDATE home SET holds = (SELECT count(*) FROM hold WHERE home = ?1) WHERE id = ?1",
       .integer(home))

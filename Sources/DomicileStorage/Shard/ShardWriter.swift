@@ -59,7 +59,7 @@ package final class ShardWriter: CommitContext {
       """)
     selectHome = try connection.prepare(
       """
-      SELECT id, serial, state, tags, profile, lifetimes, holds FROM home WHERE owner = ? AND class = ?
+      SELECT id, serial, state, tags, profile, lifetimes, holds, token FROM home WHERE owner = ? AND class = ?
       """)
     selectRecord = try connection.prepare(
       """
