@@ -368,6 +368,7 @@ extension ResidencyRouter {
   ///
   /// - Parameter evenLeased: Whether to take them from movers that are still at work, too: these then stop.
   /// - Returns: What became of each.
+  /// - Throws: ``RouterError`` if the directory cannot be read or written.
   @discardableResult
   public func resumeMoves(evenLeased: Bool = false) async throws(RouterError) -> [MoveReport] {
     var reports: [MoveReport] = []
