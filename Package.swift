@@ -94,6 +94,7 @@ let package = Package(
         "DomicileDirectory", "DomicilePolicy", "DomicileSQLite", "DomicileStorage",
         "DomicileTesting",
       ]),
+    testTarget("DomicileMigrationTests", ["DomicileMigration"]),
     testTarget(
       "DomicileTests",
       [

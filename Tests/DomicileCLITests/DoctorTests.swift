@@ -149,14 +149,14 @@ import Testing
     try await expectFindings(
       workspace,
       [
-        "barredHome: 1 home (messages) of the shard mumbai-1 is where the policy in force does not allow it: data of a resident of US in IN. Writes are refused. Delete the data, or apply a policy that allows it. To find whose, ask “domicile where” for your users of these tags."
+        "barredHome: 1 home (messages) of the shard mumbai-1 is where the policy in force does not allow it: data of a resident of US in IN. Writes are refused. Move them (“domicile move”), or apply a policy that allows it. To find whose, ask “domicile where” for your users of these tags."
       ])
     // What barred means.
     #expect(try await workspace.domicile("get uma inbox k --data data").output == "v")
     expect(
       try await workspace.domicile("put uma inbox k w --data data"),
       error: """
-        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Apply a policy that allows it, or erase the class messages and admit the user again: then it is placed anew, without the data. Messages of a resident of US may not live in mumbai (IN)
+        barred: The policy in force no longer allows this home: reads and deletions go on, writes are refused. Nothing was written. Move it to a region that is legal (“domicile move --class messages --to REGION”), or apply a policy that allows it. Messages of a resident of US may not live in mumbai (IN)
           us-at-home (policy.yaml:26) stores only in US, which rules out IN
             because: A new law.
           legal instead: ashburn
@@ -202,7 +202,7 @@ import Testing
           """), to: "next")
     _ = try await workspace.domicile("policy apply --regions next --bars 4 --data data")
     func finding(_ homes: String, _ data: String, _ search: String) -> String {
-      "barredHome: \(homes) where the policy in force does not allow it: data of \(data) in IN. Writes are refused. Delete the data, or apply a policy that allows it. To find whose, ask \(search)."
+      "barredHome: \(homes) where the policy in force does not allow it: data of \(data) in IN. Writes are refused. Move them (“domicile move”), or apply a policy that allows it. To find whose, ask \(search)."
     }
     let result = try await workspace.domicile("doctor --data data").maskingSQLite
     expect(

@@ -117,7 +117,7 @@ import Testing
     #expect(shard.code == .foreignFile)
     #expect(
       shard.message
-        == "directory.sqlite is not a directory that this version of Domicile reads (format 4)."
+        == "directory.sqlite is not a directory that this version of Domicile reads (format 5)."
         + " If “domicile init” was interrupted, run it again; else put the right file back.")
 
     try deployment.folder.write(

@@ -169,7 +169,9 @@ import Testing
       let stop = MoveStop(at: number) { _ in
         try await deployment.withRouter { router in
           _ = try await router.retag(MovingUser.user, residence: "IN")
-          _ = try await router.hold(MovingUser.user, name: "case", reason: "R")
+          // While it is frozen the hold waits for the move to end, which waits for this.
+          _ = try await router.hold(
+            MovingUser.user, name: "case", reason: "R", deadline: .milliseconds(100))
         }
       }
       let report = try await moving.withRouter(stop) { router in

@@ -24,9 +24,10 @@ struct Deployment: Sendable {
 
   /// A new deployment. Without a clock it keeps the machine's time, and sweeps by itself.
   static func open(
-    folder: String, clock: WallClock? = nil, set: (inout RouterOptions) -> Void = { _ in }
+    folder: String, clock: WallClock? = nil, regions: [String] = ["dublin"],
+    set: (inout RouterOptions) -> Void = { _ in }
   ) async throws -> ResidencyRouter {
-    for (name, text) in texts {
+    for (name, text) in texts(regions: regions) {
       let file = URL(filePath: "\(folder)/regions/\(name)")
       try FileManager.default.createDirectory(
         at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -91,36 +92,38 @@ struct Deployment: Sendable {
     return records.reduce(0) { $0 + ($1?.value.count ?? 0) }
   }
 
-  private static let texts = [
-    "policy.yaml": """
-    policy: benchmark
-    classes:
-      messages: {collections: [inbox, threads]}
-      directory: {}
-    rules:
-      - name: eu-at-home
-        residents: EU
-        store: EU
-        reason: A rule, so that there is something to decide.
-    otherwise: {store: anywhere}
-    """,
-    "topology.yaml": """
-    topology: benchmark
-    directory: dublin
-    operators:
-      own: {jurisdictions: [IE]}
-    regions:
-      dublin: {country: IE, operator: own, shards: {dublin-1: {}}}
-    """,
-    "facts/countries.csv": """
-    alpha2,name,sovereign,lat,lon
-    DE,Germany,DE,51.2,10.4
-    IE,Ireland,IE,53.2,-8.0
-    """,
-    "facts/groups.csv": """
-    group,code
-    EU,DE
-    EU,IE
-    """,
-  ]
+  private static func texts(regions: [String]) -> [String: String] {
+    [
+      "policy.yaml": """
+      policy: benchmark
+      classes:
+        messages: {collections: [inbox, threads]}
+        directory: {}
+      rules:
+        - name: eu-at-home
+          residents: EU
+          store: EU
+          reason: A rule, so that there is something to decide.
+      otherwise: {store: anywhere}
+      """,
+      "topology.yaml": """
+      topology: benchmark
+      directory: dublin
+      operators:
+        own: {jurisdictions: [IE]}
+      regions:
+      \(regions.map { "  \($0): {country: IE, operator: own, shards: {\($0)-1: {}}}" }.joined(separator: "\n"))
+      """,
+      "facts/countries.csv": """
+      alpha2,name,sovereign,lat,lon
+      DE,Germany,DE,51.2,10.4
+      IE,Ireland,IE,53.2,-8.0
+      """,
+      "facts/groups.csv": """
+      group,code
+      EU,DE
+      EU,IE
+      """,
+    ]
+  }
 }

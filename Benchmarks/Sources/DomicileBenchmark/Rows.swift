@@ -10,6 +10,9 @@ enum RowKind: String, CaseIterable {
   case sweep = "put during a sweep"
   case admitMany = "admit 1,000 users in one call"
   case admitOne = "admit one user, 64 callers"
+  case moveLarge = "move 100,000 records of one user, verified"
+  case moveSmall = "move 10,000 users of 10 records"
+  case moveFreeze = "freeze of a 1,000-record user's move"
   case verifyLedger = "verify a ledger of 1,000,000 entries, memory"
   case compile = "compile 10,000 rules"
   case compileMemory = "compile 10,000 rules, memory"
@@ -18,7 +21,10 @@ enum RowKind: String, CaseIterable {
   /// Whether it waits for syncs, so that the disk matters.
   var isWrite: Bool {
     switch self {
-    case .putManyCallers, .putOneCaller, .erase, .sweep, .admitMany, .admitOne: true
+    case .putManyCallers, .putOneCaller, .erase, .sweep, .admitMany, .admitOne, .moveLarge,
+      .moveSmall,
+      .moveFreeze:
+      true
     case .get, .getMany, .compile, .compileMemory, .verdict, .verifyLedger: false
     }
   }
@@ -31,6 +37,9 @@ enum RowKind: String, CaseIterable {
     case .compile, .compileMemory: .atMost(1)
     case .verdict: .atMost(1.2)
     case .admitMany, .admitOne: .atLeast(0.9)
+    case .moveLarge: .atLeast(0.5)
+    case .moveSmall: .atLeast(20)
+    case .moveFreeze: .atMost(4)
     case .verifyLedger: .atMost(1.5)
     case .putOneCaller, .getMany: nil
     }
@@ -53,6 +62,7 @@ struct Stage {
     case .sweep: return try await sweeps(kind, place)
     case .compile, .compileMemory, .verdict: return [try await policies(kind)]
     case .admitMany, .admitOne: return [try await admissions(kind, place)]
+    case .moveLarge, .moveSmall, .moveFreeze: return [try await moves(kind, place)]
     case .verifyLedger: return [try await verifications(kind, place)]
     case .putManyCallers, .putOneCaller, .get, .getMany: break
     }
@@ -90,7 +100,8 @@ struct Stage {
       return try await gets(kind, recordsPerCall: Workload.keysPerCall, ours.getMany) {
         table.getMany(&$0)
       }
-    case .erase, .sweep, .compile, .compileMemory, .verdict, .admitMany, .admitOne, .verifyLedger:
+    case .erase, .sweep, .compile, .compileMemory, .verdict, .admitMany, .admitOne, .verifyLedger,
+      .moveLarge, .moveSmall, .moveFreeze:
       preconditionFailure("these have a deployment of their own, or none")
     }
   }
@@ -176,6 +187,42 @@ struct Stage {
     await without.close()
     return Row(
       what: kind.rawValue, disk: disk, unit: .perSecond, baselineName: "no ledger",
+      goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
+  }
+
+  /// What moves cost beside SQLite alone; how long writers wait beside one sync.
+  private func moves(_ kind: RowKind, _ place: String) async throws -> Row {
+    let (users, recordsPerUser) =
+      switch kind {
+      case .moveLarge: (1, plan.isSmoke ? 2_000 : 100_000)
+      case .moveSmall: (plan.isSmoke ? 100 : 10_000, 10)
+      default: (1, 1_000)
+      }
+    let stage = try await MoveDeployment(
+      folder: place, users: users, recordsPerUser: recordsPerUser)
+    let sync = try syncMicroseconds(in: place) / 1_000
+    let figures: (ours: [Double], baseline: [Double])
+    do {
+      switch kind {
+      case .moveLarge:
+        figures = try await plan.interleave(ours: stage.move, baseline: stage.attach)
+      case .moveSmall:
+        // As many as show the rate: the rest would take as long each.
+        let some = min(users, 500)
+        figures = try await plan.interleave(ours: stage.move) {
+          try stage.attachOneByOne(users: some)
+        }
+      default: figures = try await plan.interleave(ours: stage.freeze) { sync }
+      }
+    } catch {
+      await stage.close()
+      throw error
+    }
+    await stage.close()
+    return Row(
+      what: kind.rawValue, disk: disk, unit: kind == .moveFreeze ? .milliseconds : .perSecond,
+      baselineName: kind == .moveLarge
+        ? "ATTACH, all at once" : kind == .moveSmall ? "ATTACH, one by one" : "a sync",
       goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
   }
 

@@ -257,29 +257,47 @@ extension ResidencyRouter {
     return try routing { try directory.holds(on: owner) }
   }
 
-  /// Does something in the shards of a user's homes.
+  /// Does something in the shards of a user's homes; those that cannot be reached are pending.
   private func stamp(
     _ entry: UserEntry, classes: [String], by deadline: ContinuousClock.Instant,
     _ work: (SQLiteShard, [HomeReference]) async throws -> [StorageError?]
   ) async -> HoldResult {
-    var pending: [(shard: String, reason: RouterError)] = []
+    var pending: [String: RouterError] = [:]
     let placements = entry.placements.filter { classes.contains($0.dataClass) }
-    for (name, group) in Dictionary(grouping: placements, by: \.shard).sorted(by: {
-      $0.key < $1.key
-    }) {
+    for placement in placements where pending[placement.shard] == nil {
       do throws(RouterError) {
-        let shard = try await shard(named: name, by: deadline)
-        let region = shard.identity.region
-        let refusals = try await routing(region: region) {
-          try await work(shard, group.map(entry.home))
-        }
-        if let refusal = refusals.compactMap(\.self).first {
-          throw RouterError(refusal, region: region)
-        }
+        try await stamp(placement, of: entry, by: deadline, work)
       } catch {
-        pending.append((name, error))
+        pending[placement.shard] = error
       }
     }
-    return HoldResult(dataClasses: placements.map(\.dataClass), pending: pending)
+    return HoldResult(
+      dataClasses: placements.map(\.dataClass),
+      pending: pending.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+  }
+
+  /// The same of one home. While it is being moved it is asked again, wherever it is then.
+  private func stamp(
+    _ placement: Placement, of entry: UserEntry, by deadline: ContinuousClock.Instant,
+    _ work: (SQLiteShard, [HomeReference]) async throws -> [StorageError?]
+  ) async throws(RouterError) {
+    var (placement, entry) = (placement, entry)
+    while true {
+      let shard = try await shard(named: placement.shard, by: deadline)
+      let region = shard.identity.region
+      let home = entry.home(placement)
+      guard let refusal = try await routing(region: region, { try await work(shard, [home])[0] })
+      else { return }
+      guard [.frozen, .moved].contains(refusal.code), deadline > .now,
+        let now = try routing({ try directory.user(entry.owner) }),
+        let place = now.placement(placement.dataClass),
+        refusal.code == .frozen || now.home(place) != home
+      else { throw RouterError(refusal, region: region) }
+      try await routing(region: region) {
+        try await thawOverdue(home, in: shard, by: deadline)
+        try await Task.sleep(for: .milliseconds(2))
+      }
+      (placement, entry) = (place, now)
+    }
   }
 }

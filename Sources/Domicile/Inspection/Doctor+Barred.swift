@@ -49,7 +49,7 @@ struct BarredHomes {
       ? "“domicile group where” for your groups" : "“domicile where” for your users of these tags"
     return
       "\(homes) \(count == 1 ? "is" : "are") where the policy in force does not allow it: data of \(whose) in"
-      + " \(shard.country). Writes are refused. Delete the data, or apply a policy that allows it. To find whose, ask"
+      + " \(shard.country). Writes are refused. Move them (“domicile move”), or apply a policy that allows it. To find whose, ask"
       + " \(search)."
   }
 }

@@ -222,6 +222,11 @@ extension ResidencyRouter {
           end: .alreadyThere, dataClass: candidate.dataClass, from: placement.shard,
           to: placement.shard, records: 0, bytes: 0, longestFreeze: .zero, problem: nil))
     }
+    if let refusal = try routing({
+      try refusalToProcess(entry.profile, candidate.dataClass, current)
+    }) {
+      throw RouterError(.processingRefused, "\(refusal) Nothing was changed.")
+    }
     for region in [from?.region, candidate.region].compactMap(\.self)
     where !shards.carries(region: region) {
       throw RouterError(
@@ -241,6 +246,18 @@ extension ResidencyRouter {
       MoveRequest(
         owner: candidate.owner, dataClass: candidate.dataClass, shard: target.name,
         tags: entry.tags, rules: rules))
+  }
+
+  /// What is moved passes through this process: why that may not be, where it runs.
+  func refusalToProcess(
+    _ profile: HomeProfile, _ dataClass: String, _ current: PolicyInForce
+  ) throws -> String? {
+    let isPermitted = try current.permitsProcessing(
+      current.policy.compile(profile), dataClass: current.policy.number(ofClass: dataClass))
+    if isPermitted { return nil }
+    return
+      "The policy in force does not allow this data to be processed where this process runs (\(options.location ?? "not said, “--location”"));"
+      + " a move reads and writes it."
   }
 
   private func targetShard(
@@ -544,6 +561,9 @@ struct RouterMoveWorld: MoveWorld {
       for: ticket.profile, isGroup: ticket.isGroup, dataClass: ticket.dataClass,
       in: definition.region)
     guard verdict.isAllowed else { return verdict.statement }
+    if let refusal = try router.refusalToProcess(ticket.profile, ticket.dataClass, current) {
+      return refusal
+    }
     return definition.accepts(ticket.profile, in: current.policy)
       ? nil
       : "The shard \(ticket.target) does not accept residents of \(ticket.profile.residences)."

@@ -237,10 +237,9 @@ public struct UserHandle: Sendable {
   }
 
   private func remedy(_ entry: UserEntry, _ route: Route) -> String {
-    entry.isGroup
-      ? "Apply a policy that allows it, or let those leave whose tags are in the way."
-      : "Apply a policy that allows it, or erase the class \(route.home.dataClass) and admit the user again: then it is placed"
-        + " anew, without the data."
+    "Move it to a region that is legal (“domicile move\(entry.isGroup ? " --group" : "") --class \(route.home.dataClass) --to REGION”), or"
+      + (entry.isGroup
+        ? " let those leave whose tags are in the way." : " apply a policy that allows it.")
   }
 
   /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made.

@@ -282,6 +282,8 @@ extension ShardWriter {
       return home.serial <= floor ? nil : refusal(.moved)
     }
     guard row.serial == home.serial else { return refusal(.moved) }
+    // What a move has copied with the last changes is what the target has.
+    if row.state == .frozen { return refusal(.frozen) }
     if row.state == .erased {
       guard try isLeft(row) else { return nil }
       // An erasure that goes on looks at each step whether something is held.
@@ -308,6 +310,7 @@ extension ShardWriter {
       return home.serial <= floor ? nil : refusal(.moved)
     }
     guard row.serial == home.serial else { return refusal(.moved) }
+    if row.state == .frozen { return refusal(.frozen) }
     try connection.run(
       "DELETE FROM hold WHERE home = ? AND name = ?", .integer(row.id), .text(name))
     try countHolds(row.id)
