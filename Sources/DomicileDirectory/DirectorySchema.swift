@@ -160,9 +160,10 @@ enum DirectorySchema {
     CREATE TABLE tally (
       shard INTEGER PRIMARY KEY REFERENCES shard (id),
       due INTEGER NOT NULL,
+      counted INTEGER NOT NULL,
       barred INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO tally (shard, due, barred) SELECT id, 1, 1 FROM shard;
+    INSERT INTO tally (shard, due, counted, barred) SELECT id, 1, 0, 1 FROM shard;
     DROP TABLE untallied;
     CREATE TABLE move (
       user INTEGER NOT NULL REFERENCES user (id),

@@ -156,8 +156,10 @@ package final class DirectoryWriter: CommitContext {
     try append(.policy)
     // What it bars is counted when the shards know of it.
     try connection.run(
-      "INSERT OR REPLACE INTO tally (shard, due, barred) SELECT id, 1, 0 FROM shard WHERE placements > 0"
-    )
+      """
+      INSERT INTO tally (shard, due, counted, barred) SELECT id, 1, 0, 0 FROM shard WHERE placements > 0
+      ON CONFLICT DO UPDATE SET due = due + 1, barred = 0
+      """)
     return reference
   }
 

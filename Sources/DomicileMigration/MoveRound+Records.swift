@@ -24,16 +24,18 @@ extension MoveRound {
 
   // MARK: Copy
 
-  /// Brings the target to what the source is, range by range: what is there already is not written again, so that a move that was
-  /// taken over goes on where it stood.
+  /// Brings the target to what the source is: what is new there in large steps; else range by range, where what is there already
+  /// is not written again, so that a move that was taken over goes on where it stood.
   mutating func copy(
     _ tickets: [MoveTicket], _ step: MoveState.Step
   ) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
     var results = tickets.map { _ in StepResult.went(.done) }
+    let isNew = try tickets.map { try target.isEmpty($0.targetHome) }
+    try await copyNew(tickets, isNew, instant, step, &results)
     var chunk = Chunk()
     var inChunk: [Int] = []
-    for (index, ticket) in tickets.enumerated() {
+    for (index, ticket) in tickets.enumerated() where !isNew[index] {
       var position: RecordPosition?
       repeat {
         guard let comparison = try compare(ticket, after: position, instant) else {
@@ -56,6 +58,77 @@ extension MoveRound {
     return results
   }
 
+  private mutating func copyNew(
+    _ tickets: [MoveTicket], _ isNew: [Bool], _ instant: Int64, _ step: MoveState.Step,
+    _ results: inout [StepResult]
+  ) async throws {
+    var positions = tickets.enumerated().map { index, ticket in
+      var position = BulkCopy.Position(source: ticket.sourceHome, target: ticket.targetHome)
+      position.isDone = !isNew[index]
+      return position
+    }
+    guard positions.contains(where: { !$0.isDone }) else { return }
+    let bulk = try bulkCopy()
+    while let first = positions.firstIndex(where: { !$0.isDone }) {
+      if let full = refusalForRoom(bytes: 2 << 20) {
+        for index in positions.indices where !positions[index].isDone {
+          results[index] = .failed(full)
+        }
+        return
+      }
+      let waiting = Array(positions[first...].prefix(1_000))
+      let copied = try await patiently {
+        try await transact(step, moves: waiting.count) {
+          try await bulk.copy(waiting, law: law, unexpiredAt: instant)
+        }
+      }
+      for (offset, result) in copied.homes {
+        switch result {
+        case .success(let next):
+          positions[first + offset] = next
+        case .failure(let error):
+          positions[first + offset].isDone = true
+          results[first + offset] = StepResult(error)
+        }
+      }
+      if let (offset, _) = copied.homes.first {
+        // What one transaction copies of several homes is small; it is told of the first.
+        outcomes[MoveKey(tickets[first + offset])]?.records += copied.records
+        outcomes[MoveKey(tickets[first + offset])]?.bytes += copied.bytes
+      }
+      try Task.checkCancellation()
+      try await renewLease(of: tickets)
+    }
+  }
+
+  private mutating func bulkCopy() throws -> BulkCopy {
+    if let bulk { return bulk }
+    let made = try BulkCopy(from: source, to: target)
+    bulk = made
+    return made
+  }
+
+  private func refusalForRoom(bytes: Int) -> StorageError? {
+    guard let free = target.freeBytes, free < settings.reserveBytes + 2 * bytes else { return nil }
+    return StorageError(
+      .diskFull,
+      "The volume of \(target.identity.name) has no room for what is moved; the move is undone. Free space, or move it elsewhere."
+    )
+  }
+
+  /// Waits while the target's WAL is at its maximum: those who live there come first.
+  private func patiently<T>(_ work: () async throws -> T) async throws -> T {
+    var pause = Duration.milliseconds(2)
+    while true {
+      do {
+        return try await work()
+      } catch let error as StorageError where error.code == .overloaded && pause < .seconds(2) {
+        try await Task.sleep(for: pause)
+        pause *= 2
+      }
+    }
+  }
+
   private mutating func write(
     _ chunk: inout Chunk, _ indices: inout [Int], of tickets: [MoveTicket], _ step: MoveState.Step,
     _ results: inout [StepResult]
@@ -73,28 +146,19 @@ extension MoveRound {
   }
 
   private func write(_ chunk: Chunk, _ step: MoveState.Step) async throws -> [StepResult] {
-    if let free = target.freeBytes, free < settings.reserveBytes + 2 * chunk.bytes {
-      let full = StorageError(
-        .diskFull,
-        "The volume of \(target.identity.name) has no room for what is moved; the move is undone. Free space, or move it elsewhere."
-      )
+    if let full = refusalForRoom(bytes: chunk.bytes) {
       return chunk.changes.map { _ in .failed(full) }
     }
-    var pause = Duration.milliseconds(2)
-    while true {
-      do {
-        return try await transact(
+    do {
+      return try await patiently {
+        try await transact(
           step, moves: chunk.changes.count, records: chunk.records, bytes: chunk.bytes
         ) {
           try await target.copy(chunk.changes, law: law, by: deadline)
         }.map(StepResult.init)
-      } catch let error as StorageError where error.code == .overloaded && pause < .seconds(2) {
-        // The WAL is at its maximum: those who live there come first.
-        try await Task.sleep(for: pause)
-        pause *= 2
-      } catch let error as StorageError where error.code == .diskFull {
-        return chunk.changes.map { _ in .failed(error) }
       }
+    } catch let error as StorageError where error.code == .diskFull {
+      return chunk.changes.map { _ in .failed(error) }
     }
   }
 
@@ -236,22 +300,52 @@ extension MoveRound {
   // MARK: Verify
 
   /// Compares all of source and target while writes go on; what has been noted as changed is compared when it is copied.
-  func verify(_ tickets: [MoveTicket]) throws -> [StepResult] {
+  mutating func verify(_ tickets: [MoveTicket]) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
-    return try tickets.map { ticket in
-      var position: RecordPosition?
-      repeat {
-        guard let comparison = try compare(ticket, after: position, instant) else { return lost }
-        // The target is written by this mover alone, and the source was read with what is noted of it.
-        if let wrong = comparison.differences.first(where: {
-          !comparison.changed.contains($0.position)
-        }) {
-          return .failed(mismatch(ticket, wrong.position))
-        }
-        position = comparison.end
-      } while position != nil
-      return .went(.done)
+    let bulk = try bulkCopy()
+    var results = tickets.map { _ in StepResult.went(.done) }
+    var places = tickets.enumerated().map { index, ticket in
+      (index, BulkCopy.Position(source: ticket.sourceHome, target: ticket.targetHome))
     }
+    while !places.isEmpty {
+      let compared = try await bulk.compareNext(places.map(\.1), unexpiredAt: instant)
+      var left: [(Int, BulkCopy.Position)] = []
+      for ((index, place), (isSame, end)) in zip(places, compared) {
+        var next = place
+        next.after = end
+        if !isSame {
+          let (result, position) = try compareEach(tickets[index], place.after, end, instant)
+          results[index] = result
+          next.after = position
+        }
+        if next.after != nil, results[index].isDone { left.append((index, next)) }
+      }
+      places = left
+      try Task.checkCancellation()
+      try await renewLease(of: tickets)
+    }
+    return results
+  }
+
+  /// Compares records one by one where they differ, after one and up to another (nil: to the end); and up to where it went. What was
+  /// noted as changed is no difference.
+  private func compareEach(
+    _ ticket: MoveTicket, _ after: RecordPosition?, _ end: RecordPosition?, _ instant: Int64
+  ) throws -> (StepResult, RecordPosition?) {
+    var position = after
+    repeat {
+      guard let comparison = try compare(ticket, after: position, instant) else {
+        return (lost, nil)
+      }
+      // The target is written by this mover alone, and the source was read with what is noted of it.
+      if let wrong = comparison.differences.first(where: {
+        !comparison.changed.contains($0.position)
+      }) {
+        return (.failed(mismatch(ticket, wrong.position)), nil)
+      }
+      position = comparison.end
+    } while position.map { position in end.map { position < $0 } ?? true } ?? false
+    return (.went(.done), position)
   }
 
   private func mismatch(

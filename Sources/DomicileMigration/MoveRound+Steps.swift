@@ -26,7 +26,11 @@ extension MoveRound {
       }
     case .copy: return try await copy(tickets, step)
     case .catchUp: return try await catchUp(tickets, step)
-    case .verify: return try await transact(step, moves: tickets.count) { try verify(tickets) }
+    case .verify:
+      try await settings.observe(MovePoint(step: step, isBefore: true, moves: tickets.count))
+      let compared = try await verify(tickets)
+      try await settings.observe(MovePoint(step: step, isBefore: false, moves: tickets.count))
+      return compared
     case .freeze:
       group.frozenSince = .now
       let until = world.clock.milliseconds + Int64(settings.freezeDeadline / .milliseconds(1))

@@ -79,6 +79,11 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
 }
 
 extension StorageError {
+  static func noRoom(in place: String) -> StorageError {
+    StorageError(
+      .diskFull, "The disk of \(place) is full; nothing was written. Free space, and try again.")
+  }
+
   init(_ held: HeldData) {
     let end =
       held.until.map { "until \(Date(milliseconds: $0).formatted(.iso8601))" }

@@ -200,8 +200,18 @@ import Testing
     let where_ = try await workspace.domicile("where ada --data data")
     #expect(where_.exitCode == 0 && where_.error.hasPrefix("no checkpoint: checkpointMissing: "))
     let verified = try await workspace.domicile("ledger verify --data data")
-    #expect(verified.exitCode == 0)
-    #expect(verified.output.contains("\ncompared with no checkpoint: "), "\(verified)")
+    #expect(verified.exitCode == 1)
+    #expect(
+      verified.output.hasPrefix("ledger: It was compared with no checkpoint: "), "\(verified)")
+    let since = try await workspace.domicile("ledger verify --since kept --data data")
+    #expect(since.exitCode == 0, "\(since)")
+    // Nor does a repeated init, which finishes what is half made, sign what it finds.
+    for ending in ["", "-wal", "-shm"] {
+      try? FileManager.default.removeItem(
+        atPath: workspace.file("data/mumbai/mumbai-1.sqlite\(ending)"))
+    }
+    _ = try await workspace.domicile("init --regions regions --data data")
+    #expect(try await workspace.domicile("ledger checkpoint --data data").exitCode == 1)
     #expect(try await run(workspace, "ledger checkpoint --last kept") == nil)
     #expect(try await workspace.domicile("ledger verify --data data").output.hasPrefix("sound"))
     let again = try await workspace.domicile("ledger checkpoint --last kept --data data")
@@ -239,6 +249,11 @@ import Testing
       rotated,
       output: "rotated: checkpoints are signed with the key in next.key from now on\n\(new)\n")
     #expect(new != old)
+    #expect(rotated.checkpoint != nil)
+    let hashKey = try await workspace.domicile(
+      "ledger rotate --new-key-file data.key --ledger-key-file next.key --data data")
+    #expect(hashKey.exitCode == 65)
+    #expect(hashKey.error.hasPrefix("invalidArgument: That is the hash key"), "\(hashKey)")
     let wrong = try await workspace.domicile("ledger checkpoint --data data")
     #expect(wrong.exitCode == 1)
     let path = try workspace.file("data.ledger.key")

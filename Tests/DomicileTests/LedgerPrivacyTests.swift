@@ -262,6 +262,38 @@ import Testing
     }
   }
 
+  @Test func `a home whose tags are still to come stays an open violation`() async throws {
+    let deployment = try await TemporaryDeployment()
+    try await deployment.withRouter { router in
+      try await router.admit(ben, residence: "US", dataClasses: ["messages"], region: "ashburn")
+    }
+    let (file, away) = (
+      "\(deployment.data)/ashburn/ashburn-1.sqlite", "\(deployment.folder.path)/away.sqlite"
+    )
+    for ending in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: file + ending) }
+    try FileManager.default.moveItem(atPath: file, toPath: away)
+    func violations(_ router: ResidencyRouter) async throws -> [Int] {
+      try await router.report(asOf: deployment.clock.now).violations.map(\.homes)
+    }
+    try await deployment.withRouter { router in
+      let change = try await router.retag(ben, residence: "DE", deadline: .seconds(1))
+      #expect(!change.isDone)
+      let open = try await violations(router)
+      #expect(open == [1])
+    }
+    try FileManager.default.moveItem(atPath: away, toPath: file)
+    try await deployment.withRouter { router in
+      // The shard is back, and counted before anybody has come by.
+      await router.tendLedger()
+      let open = try await violations(router)
+      #expect(open == [1])
+      let receipt = try await router.erase(ben)
+      #expect(receipt.isDone)
+      let left = try await violations(router)
+      #expect(left.isEmpty)
+    }
+  }
+
   @Test func `a group's entries name no member, and no rule that tells of one`() async throws {
     let deployment = try await TemporaryDeployment()
     try await deployment.withRouter { router in

@@ -50,11 +50,15 @@ struct Deployment: Sendable {
   /// The file of the shard in a deployment's folder.
   static func shardFile(folder: String) -> String { "\(folder)/data/dublin/dublin-1.sqlite" }
 
-  static func admit(_ ids: [UserID], to router: ResidencyRouter) async throws -> [UserHandle] {
+  static func admit(
+    _ ids: [UserID], to router: ResidencyRouter, region: String? = nil
+  ) async throws -> [UserHandle] {
     var handles: [UserHandle] = []
     for start in stride(from: 0, to: ids.count, by: 1_000) {
       let some = ids[start..<min(start + 1_000, ids.count)]
-      for admitted in await router.admit(some.map { Admission(user: $0, residence: "DE") }) {
+      for admitted in await router.admit(
+        some.map { Admission(user: $0, residence: "DE", region: region) })
+      {
         _ = try admitted.get()
       }
       for id in some { handles.append(try await router.user(id)) }

@@ -20,7 +20,7 @@ final class MoveDeployment {
     router = try await Deployment.open(
       folder: folder, clock: .system, regions: ["dublin", "mumbai"])
     ids = (0..<users).map { UserID("user-\($0)") }
-    let handles = try await Deployment.admit(ids, to: router)
+    let handles = try await Deployment.admit(ids, to: router, region: region)
     var draw = Draw(seed: 1)
     for handle in handles {
       for start in stride(from: 0, to: recordsPerUser, by: 1_000) {
@@ -33,7 +33,7 @@ final class MoveDeployment {
       }
     }
     for name in ["a", "b"] {
-      FileManager.default.createFile(atPath: "\(folder)/\(name).sqlite", contents: nil)
+      _ = FileManager.default.createFile(atPath: "\(folder)/\(name).sqlite", contents: nil)
       try PlainConnection(path: "\(folder)/\(name).sqlite").execute(Self.schema)
     }
     source = try PlainConnection(path: "\(folder)/a.sqlite")

@@ -81,10 +81,8 @@ struct ErasureRound {
     for name in shards.sorted() {
       // What an earlier run deleted may still be in the WAL.
       _ = await inShard(name, &pending) { [deadline] _, shard in
-        // Of classes a sweep forgets the rest: not at every erasure need admissions begin anew.
-        if plan.isWholeUser {
-          _ = try await shard.forgetGone(by: deadline)
-        }
+        // The keyed hash of the id would lead whoever has the key to the erasure's entry.
+        _ = try await shard.forgetGone(by: deadline)
         let purge = await shard.purge(by: deadline)
         return ErasureReceipt.Pending(purge, shard.purgeProblem, place: name)
       }

@@ -67,6 +67,7 @@ extension ResidencyRouter {
   ///
   /// - Throws: ``RouterError`` as of ``checkpoint()``.
   public func report(asOf date: Date) async throws(RouterError) -> LedgerReport {
+    await finishTagChanges()
     await noteWhatIsBarred()
     let note = try checkpoint()
     return try routing {

@@ -69,7 +69,8 @@ extension ResidencyRouter {
 
   /// Signs the first checkpoint of a ledger, with which all later ones are compared.
   func signFirst() throws(RouterError) {
-    if try lastCheckpoint() == nil { _ = try sign(isFirst: true) }
+    // What there is more than the key and the policy was decided after the first was signed.
+    if try lastCheckpoint() == nil, try ledgerSize() <= 2 { _ = try sign(isFirst: true) }
   }
 
   /// The checkpoint that was signed last; nil if none was.
@@ -168,6 +169,12 @@ extension ResidencyRouter {
       if let keys, try !Set(keys).isSubset(of: directory.signingKeys()) {
         problems.append("The ledger does not name the key that is believed.")
       }
+      if checkpoints.isEmpty, problems.isEmpty, !believed.isEmpty {
+        problems.append(
+          "It was compared with no checkpoint: the file that says what was signed last is missing, and none was given. An old ledger, or"
+            + " one that was written anew, is not found so. Name one that was kept (“--since FILE”)."
+        )
+      }
       for problem in problems { result.find(nil, problem) }
       return result
     }
@@ -176,19 +183,26 @@ extension ResidencyRouter {
   /// Makes a new key the one that signs checkpoints: an entry, signed by the key in force.
   ///
   /// - Parameter source: Where the new key is; a file that is not there is made.
-  /// - Throws: ``RouterError`` with ``RouterError/Code/wrongLedgerKey`` if the key in force is not the one that the ledger names.
-  public func rotateLedgerKey(to source: KeySource) async throws(RouterError) {
+  /// - Returns: A checkpoint that the new key has signed.
+  /// - Throws: ``RouterError`` with ``RouterError/Code/wrongLedgerKey`` if the key in force is not the one that the ledger names;
+  ///   with ``RouterError/Code/invalidArgument`` if the new one is the hash key.
+  @discardableResult
+  public func rotateLedgerKey(to source: KeySource) async throws(RouterError) -> SignedNote {
     try await routing {
       var random = InjectedRandom(source: options.random)
       let keys = try directory.signingKeys()
       let old = keys.isEmpty ? nil : try ledgerKeySource.readLedgerKey()
       try source.makeIfAbsent(.ledger, using: &random)
       let new = try source.readLedgerKey()
-      try await directory.rotate(from: old, to: new, by: .now + options.deadline)
-      if old == nil {
-        _ = try directory.checkpoint(
-          signedBy: new, file: folder.checkpointFile, isFirst: true)
+      guard try source.readHashKey().checkValue != key.checkValue else {
+        throw RouterError(
+          .invalidArgument,
+          "That is the hash key, which every backend has: whoever has it could sign. Nothing was changed. Name another file."
+        )
       }
+      try await directory.rotate(from: old, to: new, by: .now + options.deadline)
+      return try directory.checkpoint(
+        signedBy: new, file: folder.checkpointFile, isFirst: old == nil)
     }
   }
 

@@ -118,11 +118,6 @@ struct LedgerVerifyCommand: AsyncParsableCommand {
           ? Terminal.styled("sound", .good)
           : Terminal.styled(counted(result.findings.count, "finding"), .bad)
         Terminal.print("\(state): \(entries), \(result.pruned) pruned; root \(result.root)")
-        if result.checkpoints == 0 {
-          Terminal.print(
-            "compared with no checkpoint: a ledger that was written anew is not found. Name one that was kept: --since FILE"
-          )
-        }
       }
       if !result.findings.isEmpty { throw ExitCode.failure }
     }
@@ -232,9 +227,10 @@ struct LedgerRotateCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await deployment.withRouter(signs: false) { router in
-      try await router.rotateLedgerKey(to: .file(path: newKeyFile))
+      let note = try await router.rotateLedgerKey(to: .file(path: newKeyFile))
       Terminal.print("rotated: checkpoints are signed with the key in \(newKeyFile) from now on")
       if let key = try router.ledgerKeys().last { Terminal.print("\(key)") }
+      Terminal.error("checkpoint, to be kept elsewhere:\n\("\(note)".dropLast())")
     }
   }
 }

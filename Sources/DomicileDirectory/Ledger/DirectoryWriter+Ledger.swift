@@ -136,20 +136,20 @@ extension DirectoryWriter {
   func noteBarred(_ tally: BarringTally) throws {
     guard isInForce(tally.law), let shard = shards[tally.shard] else { return }
     let before = try connection.rows(
-      "SELECT due, barred FROM tally WHERE shard = ?", .integer(shard.id),
-      as: { (due: $0.integer(0), barred: $0.integer(1)) }
+      "SELECT counted, barred FROM tally WHERE shard = ?", .integer(shard.id),
+      as: { (counted: $0.integer(0), barred: $0.integer(1)) }
     ).first
-    guard let before, before.due >= tally.due else { return }
-    // Homes that have their tags yet to come are counted again then.
+    guard let before, before.counted < tally.due else { return }
+    // Homes that have their tags yet to come are not counted right before they have.
     let awaitsTags =
       try connection.integer(
         "SELECT 1 FROM outbox o JOIN placement p USING (user, class) WHERE p.shard = ? LIMIT 1",
         .integer(shard.id)) != nil
+    if awaitsTags { return }
     let homes = tally.places.reduce(0) { $0 + Int64($1.homes ?? 1) }
     try connection.run(
-      "UPDATE tally SET due = ?, barred = ? WHERE shard = ?",
-      .integer(before.due == tally.due && !awaitsTags ? 0 : before.due), .integer(homes),
-      .integer(shard.id))
+      "UPDATE tally SET counted = ?, barred = ? WHERE shard = ?", .integer(tally.due),
+      .integer(homes), .integer(shard.id))
     guard homes > 0 || before.barred > 0 else { return }
     try append(.barring) { entry in
       entry.shard = tally.shard
@@ -160,7 +160,7 @@ extension DirectoryWriter {
   /// Has what is barred in a shard counted again, where something is.
   func countBarredAgain(inShard name: String) throws {
     try connection.run(
-      "UPDATE tally SET due = due + 1 WHERE shard = ? AND barred > 0",
+      "UPDATE tally SET due = due + 1 WHERE shard = ? AND (barred > 0 OR due > counted)",
       .integer(shards[name]?.id ?? 0))
   }
 
@@ -169,7 +169,7 @@ extension DirectoryWriter {
     guard let shard = shards[name] else { return }
     try connection.run(
       """
-      INSERT INTO tally (shard, due, barred) VALUES (?, 1, 1)
+      INSERT INTO tally (shard, due, counted, barred) VALUES (?, 1, 0, 1)
       ON CONFLICT DO UPDATE SET due = due + 1, barred = barred + 1
       """, .integer(shard.id))
   }

@@ -35,7 +35,7 @@ extension SQLiteDirectory {
   package func shardsToTally() throws(StorageError) -> [String: Int64] {
     let rows = try readers.read { reader in
       try reader.connection.rows(
-        "SELECT s.name, t.due FROM tally t JOIN shard s ON s.id = t.shard WHERE t.due > 0",
+        "SELECT s.name, t.due FROM tally t JOIN shard s ON s.id = t.shard WHERE t.due > t.counted",
         as: { ($0.text(0), $0.integer(1)) })
     }
     return Dictionary(uniqueKeysWithValues: rows)

@@ -64,13 +64,13 @@ extension SQLiteShard {
     while !left.isEmpty {
       let step = Array(left.prefix(200))
       let results = try await commits.commit(by: deadline) { writer in
-        var rows = 2_000
+        var rows = 4_000
         return try step.map { index -> Result<Bool, StorageError>? in
           // What is large takes the step alone; the rest waits for the next.
           guard rows > 0 else { return nil }
           let before = writer.connection.totalChanges
           defer { rows -= Int(writer.connection.totalChanges - before) }
-          return try writer.empty(homes[index], leaving: state, limit: 1_000)
+          return try writer.empty(homes[index], leaving: state, limit: 2_000)
         }
       }
       for (index, result) in zip(step, results) {
@@ -208,6 +208,15 @@ extension SQLiteShard {
         """, .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial),
         as: { $0.integerIfPresent(0) ?? 0 }
       ).first
+    }
+  }
+
+  /// Whether there is no record of a home.
+  package func isEmpty(_ home: MoveHome) throws(StorageError) -> Bool {
+    try read { reader, _ in
+      try reader.connection.integer(
+        "SELECT 1 FROM home h JOIN record r ON r.home = h.id WHERE h.owner = ? AND h.class = ? LIMIT 1",
+        .blob(home.owner.bytes), .text(home.dataClass)) == nil
     }
   }
 

@@ -118,16 +118,38 @@ extension ShardWriter {
 
   /// Whether there is more.
   private func deleteSome(of home: Int64, limit: Int) throws -> Bool {
-    for table in ["label", "record"] {
-      let columns = table == "label" ? "collection, name, value, key" : "collection, key"
+    let labels = try connection.rows(
+      """
+      SELECT collection, name, value, key FROM label WHERE home = ?
+      ORDER BY collection, name, value, key LIMIT 1 OFFSET ?
+      """, .integer(home), .integer(Int64(limit)),
+      as: {
+        (
+          SQLValue.text($0.text(0)), SQLValue.text($0.text(1)), SQLValue.text($0.text(2)),
+          SQLValue.blob($0.blob(3))
+        )
+      }
+    ).first
+    if let labels {
       try connection.run(
-        """
-        DELETE FROM \(table) WHERE home = ?1 AND (\(columns)) IN (
-          SELECT \(columns) FROM \(table) WHERE home = ?1 LIMIT ?2)
-        """, .integer(home), .integer(Int64(limit)))
-      if connection.changes >= limit { return true }
+        "DELETE FROM label WHERE home = ? AND (collection, name, value, key) < (?, ?, ?, ?)",
+        .integer(home), labels.0, labels.1, labels.2, labels.3)
+      return true
     }
-    return false
+    try connection.run("DELETE FROM label WHERE home = ?", .integer(home))
+    let end = try connection.rows(
+      "SELECT collection, key FROM record WHERE home = ? ORDER BY collection, key LIMIT 1 OFFSET ?",
+      .integer(home), .integer(Int64(limit)),
+      as: { RecordPosition(collection: $0.text(0), key: $0.blob(1)) }
+    ).first
+    guard let end else {
+      try connection.run("DELETE FROM record WHERE home = ?", .integer(home))
+      return false
+    }
+    try connection.run(
+      "DELETE FROM record WHERE home = ? AND (collection, key) < (?, ?)", .integer(home),
+      .text(end.collection), .blob(end.key))
+    return true
   }
 
   // MARK: The target
@@ -166,14 +188,23 @@ extension ShardWriter {
 
   /// Writes records as they are at the source, and deletes those that are not there.
   func copy(_ copied: MoveChanges, law: LawReference) throws -> StorageError? {
-    guard let row = try mine(copied.home), row.state == .incoming else { return outrun }
-    let profile = try connection.rows(
-      "SELECT profile FROM home WHERE id = ?", .integer(row.id), as: { HomeProfile($0.text(0)) }
-    ).first.flatMap(\.self)
-    if let refusal = refusalOfBytes(law, profile, copied.home.dataClass) { return refusal }
+    let row: HomeInfo
+    switch try copyTarget(copied.home, law: law) {
+    case .success(let home): row = home
+    case .failure(let error): return error
+    }
     for change in copied.changes { try put(change, home: row.id) }
     if let settings = copied.settings { try put(settings, home: row.id) }
     return nil
+  }
+
+  /// The home to which bytes may be copied now; else why not.
+  func copyTarget(_ home: MoveHome, law: LawReference) throws -> Result<HomeInfo, StorageError> {
+    guard let row = try mine(home), row.state == .incoming else { return .failure(outrun) }
+    let profile = try connection.rows(
+      "SELECT profile FROM home WHERE id = ?", .integer(row.id), as: { HomeProfile($0.text(0)) }
+    ).first.flatMap(\.self)
+    return refusalOfBytes(law, profile, home.dataClass).map { .failure($0) } ?? .success(row)
   }
 
   private func put(_ change: MovedChange, home: Int64) throws {

@@ -11,6 +11,8 @@ package final class SQLiteShard: ShardStore {
   let clock: WallClock
   let anchor: TimeKeeper
   let swept = SweepCursor()
+  /// Opens the file once more, to be written through the gate.
+  let makeWriter: @Sendable () throws -> ShardWriter
 
   package struct Options: Sendable {
     package var clock = WallClock.system
@@ -86,18 +88,20 @@ package final class SQLiteShard: ShardStore {
       }
       anchor.keep(kept)
     }
+    let makeWriter: @Sendable () throws -> ShardWriter = {
+      let connection = try Connection(path: path, mode: .writing)
+      try ShardSchema.verify(connection, identity: identity)
+      return try ShardWriter(
+        connection: connection, identity: identity, clock: options.clock,
+        random: options.random, readGeneration: options.readGeneration,
+        keepTime: { anchor.keep($0) })
+    }
+    self.makeWriter = makeWriter
     commits = GroupCommit(
       path: path, place: identity.place, ballast: options.ballast, limits: options.limits,
       observe: options.observe
     ) { () throws(StorageError) in
-      try storing(in: identity.place) {
-        let connection = try Connection(path: path, mode: .writing)
-        try ShardSchema.verify(connection, identity: identity)
-        return try ShardWriter(
-          connection: connection, identity: identity, clock: options.clock,
-          random: options.random, readGeneration: options.readGeneration,
-          keepTime: { anchor.keep($0) })
-      }
+      try storing(in: identity.place) { try makeWriter() }
     }
     readers = ReaderPool(
       path: path, place: identity.place, check: { [commits] in try commits.checkIsUsable() }
