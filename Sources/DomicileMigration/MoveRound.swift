@@ -153,10 +153,10 @@ package struct MoveRound {
 }
 
 /// Which home a move is about.
-struct MoveKey: Hashable {
+package struct MoveKey: Hashable {
   let user: Int64
   let dataClass: String
-  init(_ ticket: MoveTicket) {
+  package init(_ ticket: MoveTicket) {
     user = ticket.userID
     dataClass = ticket.dataClass
   }

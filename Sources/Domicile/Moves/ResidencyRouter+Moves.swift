@@ -389,16 +389,16 @@ extension ResidencyRouter {
   @discardableResult
   public func resumeMoves(evenLeased: Bool = false) async throws(RouterError) -> [MoveReport] {
     var reports: [MoveReport] = []
-    var seen: Set<MoveTicketKey> = []
+    var seen: Set<MoveKey> = []
     while true {
       let now = options.clock.now
       let due = try routing {
         try directory.dueMoves(
           at: evenLeased ? now.addingTimeInterval(1_000_000) : now, limit: 1_000
-        ).filter { !seen.contains(MoveTicketKey($0)) && carries($0) }
+        ).filter { !seen.contains(MoveKey($0)) && carries($0) }
       }
       if due.isEmpty { return reports }
-      seen.formUnion(due.map(MoveTicketKey.init))
+      seen.formUnion(due.map(MoveKey.init))
       reports += try await takeOver(due, evenLeased: evenLeased)
     }
   }
@@ -525,15 +525,6 @@ struct MoveCandidate: Sendable {
   let dataClass: String
   let region: String
   let shard: String?
-}
-
-private struct MoveTicketKey: Hashable {
-  let user: Int64
-  let dataClass: String
-  init(_ ticket: MoveTicket) {
-    user = ticket.userID
-    dataClass = ticket.dataClass
-  }
 }
 
 /// What a router lends a mover.

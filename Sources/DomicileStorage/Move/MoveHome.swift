@@ -60,7 +60,6 @@ package struct MovedSettings: Sendable, Equatable {
   }
   package var lifetimes: [Lifetime] = []
   package var holds: [HomeHold] = []
-  package var isEmpty: Bool { lifetimes.isEmpty && holds.isEmpty }
 }
 
 /// What is to be written to the target's home of a move in one transaction.
