@@ -294,7 +294,7 @@ import Testing
           path: "\(deployment.data)/dublin/dublin-\(number).sqlite", mode: .writing
         ).execute("DELETE FROM home WHERE owner = x'\(group)'")
       }
-      let receipt = try await router.erase(ada, deadline: .seconds(1))
+      let receipt = try await router.erase(ada, deadline: .seconds(5))
       #expect(!receipt.isDone)
       #expect(try marks(["ADAWROTETHIS"], in: deployment.data) == [])
     }
