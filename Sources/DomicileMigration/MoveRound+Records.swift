@@ -31,7 +31,8 @@ extension MoveRound {
   ) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
     var results = tickets.map { _ in StepResult.went(.done) }
-    let isNew = try tickets.map { try target.isEmpty($0.targetHome) }
+    let isMuch = try isMuch(tickets, instant)
+    let isNew = try tickets.map { try isMuch && target.isEmpty($0.targetHome) }
     try await copyNew(tickets, isNew, instant, step, &results)
     var chunk = Chunk()
     var inChunk: [Int] = []
@@ -98,6 +99,16 @@ extension MoveRound {
       }
       try Task.checkCancellation()
       try await renewLease(of: tickets)
+    }
+  }
+
+  /// Whether it pays to open both files once more.
+  private func isMuch(_ tickets: [MoveTicket], _ instant: Int64) throws -> Bool {
+    if tickets.count >= 50 { return true }
+    return try tickets.contains { ticket in
+      try source.range(
+        of: ticket.sourceHome, after: nil, unexpiredAt: instant, limits: settings.limits)?.end
+        != nil
     }
   }
 
@@ -302,6 +313,9 @@ extension MoveRound {
   /// Compares all of source and target while writes go on; what has been noted as changed is compared when it is copied.
   mutating func verify(_ tickets: [MoveTicket]) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
+    guard try isMuch(tickets, instant) else {
+      return try tickets.map { try compareEach($0, nil, nil, instant).0 }
+    }
     let bulk = try bulkCopy()
     var results = tickets.map { _ in StepResult.went(.done) }
     var places = tickets.enumerated().map { index, ticket in

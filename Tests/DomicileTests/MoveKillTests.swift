@@ -25,6 +25,7 @@ import Testing
       }
     }
     options.moveSettings.observe = { try await stop.reach($0) }
+    options.moveSettings.limits.records = 10
     // A machine that is busy must not end a freeze.
     options.moveSettings.freezeBudget = .seconds(60)
     let router = try await ResidencyRouter.open(data: data, options: options)

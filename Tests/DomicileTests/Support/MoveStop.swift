@@ -54,7 +54,11 @@ struct MovingUser {
     _ stop: MoveStop, _ body: (ResidencyRouter) async throws -> Result
   ) async throws -> Result {
     try await deployment.withRouter(
-      { $0.moveSettings.observe = { try await stop.reach($0) } }, body)
+      {
+        $0.moveSettings.observe = { try await stop.reach($0) }
+        // Few are much, so that they are copied from file to file.
+        $0.moveSettings.limits.records = 10
+      }, body)
   }
 
   /// How many points a move passes that nothing disturbs.
