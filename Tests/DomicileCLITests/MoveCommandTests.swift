@@ -62,6 +62,7 @@ import Testing
     ),
     ("move abort uma", "notFound: No home of that id is being moved.", 4),
     ("move resume uma", "notFound: No home of that id is being moved.", 4),
+    ("move resume nobody", "notFound: No such user was admitted.", 4),
     ("move resume --class messages", "--group and --class go with an id.", 64),
   ])
   func `what cannot be moved says why`(line: String, message: String, exitCode: Int32) async throws

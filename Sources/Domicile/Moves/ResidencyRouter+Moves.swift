@@ -439,6 +439,7 @@ extension ResidencyRouter {
   private func moves(
     of owner: OwnerKey, _ dataClass: String?
   ) throws(RouterError) -> [MoveTicket] {
+    guard try routing({ try directory.user(owner) }) != nil else { throw Self.userNotFound }
     let moves = try routing {
       try directory.moves(of: owner).filter { (dataClass ?? $0.dataClass) == $0.dataClass }
     }
