@@ -209,14 +209,7 @@ extension ShardWriter {
 
   private func put(_ change: MovedChange, home: Int64) throws {
     let (collection, key) = (change.position.collection, change.position.key)
-    for (name, value) in try labels(home, collection, key) {
-      try deleteLabel.bind(1, home)
-      try deleteLabel.bind(2, collection)
-      try deleteLabel.bind(3, name)
-      try deleteLabel.bind(4, value)
-      try deleteLabel.bind(5, key)
-      try deleteLabel.run()
-    }
+    try run(deleteLabel, labels(home, collection, key), home, collection, key)
     guard let record = change.record else {
       try deleteRecord.bind(1, home)
       try deleteRecord.bind(2, collection)
@@ -236,15 +229,8 @@ extension ShardWriter {
     }
     try upsertRecord.bind(8, record.value)
     try upsertRecord.run()
-    let labels = try record.labels.map(LabelText.decode) ?? [:]
-    for (name, value) in labels {
-      try insertLabel.bind(1, home)
-      try insertLabel.bind(2, collection)
-      try insertLabel.bind(3, name)
-      try insertLabel.bind(4, value)
-      try insertLabel.bind(5, key)
-      try insertLabel.run()
-    }
+    try run(
+      insertLabel, record.labels.map(LabelText.decode) ?? [:], home, collection, key)
   }
 
   private func labels(
@@ -296,7 +282,7 @@ extension ShardWriter {
     return nil
   }
 
-  private func hasRecords(_ home: Int64) throws(SQLiteError) -> Bool {
+  func hasRecords(_ home: Int64) throws(SQLiteError) -> Bool {
     try connection.integer("SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(home)) != nil
   }
 

@@ -34,8 +34,7 @@ extension ShardWriter {
   /// Whether an erased home has records still.
   func isLeft(_ home: HomeInfo) throws(SQLiteError) -> Bool {
     guard home.state == .erased else { return false }
-    return try connection.integer(
-      "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(home.id)) != nil
+    return try hasRecords(home.id)
   }
 
   private func stampErased(_ erasure: HomeErasure) throws {
@@ -99,9 +98,7 @@ extension ShardWriter {
     erased.hasMore = rows.count >= limit
     erased.held = HeldHome(held)
     if !erased.hasMore, home.state == .held {
-      let left = try connection.integer(
-        "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(home.id))
-      if left == nil {
+      if try !hasRecords(home.id) {
         try stampErased(erasure)
         try forgetSettings(of: home.id)
       }
@@ -272,14 +269,7 @@ extension ShardWriter {
     for row in rows {
       if row.isCopying { try note(home: row.home, collection: row.collection, key: row.key) }
       let labels = try row.labels.map(LabelText.decode) ?? [:]
-      for (name, value) in labels {
-        try deleteLabel.bind(1, row.home)
-        try deleteLabel.bind(2, row.collection)
-        try deleteLabel.bind(3, name)
-        try deleteLabel.bind(4, value)
-        try deleteLabel.bind(5, row.key)
-        try deleteLabel.run()
-      }
+      try run(deleteLabel, labels, row.home, row.collection, row.key)
       try deleteRecord.bind(1, row.home)
       try deleteRecord.bind(2, row.collection)
       try deleteRecord.bind(3, row.key)

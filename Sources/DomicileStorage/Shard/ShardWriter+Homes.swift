@@ -19,9 +19,7 @@ extension ShardWriter {
       case .moved where old.fence < home.serial: break
       case .erased where old.fence < home.serial:
         // A later life must not begin with what an unfinished erasure has left.
-        let left = try connection.integer(
-          "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
-        if left != nil { return refusal(.erasing) }
+        if try hasRecords(old.id) { return refusal(.erasing) }
       case .active where old.serial == home.serial: return nil
       default: return outrun
       }
@@ -69,9 +67,7 @@ extension ShardWriter {
         if onlyEarlierTags, old.tags >= home.tags { return nil }
       case .erased where old.fence < home.serial:
         // An earlier life's: whoever was to stage over it is outrun by the token.
-        let left = try connection.integer(
-          "SELECT 1 FROM record WHERE home = ? LIMIT 1", .integer(old.id))
-        if left != nil { return refusal(.erasing) }
+        if try hasRecords(old.id) { return refusal(.erasing) }
       default: return outrun
       }
     } else if home.serial <= floor {

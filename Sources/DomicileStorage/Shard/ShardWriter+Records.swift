@@ -34,7 +34,7 @@ extension ShardWriter {
       try note(home: home.id, collection: operation.collection, key: operation.key)
     }
     if let labels = old?.labels {
-      for (name, value) in labels { try run(deleteLabel, operation, home.id, name, value) }
+      try run(deleteLabel, labels, home.id, operation.collection, operation.key)
     }
     switch operation.change {
     case .delete:
@@ -61,7 +61,7 @@ extension ShardWriter {
       }
       try upsertRecord.bind(8, value)
       try upsertRecord.run()
-      for (name, value) in labels { try run(insertLabel, operation, home.id, name, value) }
+      try run(insertLabel, labels, home.id, operation.collection, operation.key)
       return RecordOutcome(version: version, existed: isThere)
     }
   }
@@ -94,15 +94,18 @@ extension ShardWriter {
     try noteChange.run()
   }
 
-  private func run(
-    _ statement: Statement, _ operation: RecordOperation, _ home: Int64, _ name: String,
-    _ value: String
+  /// Inserts or deletes the rows of a record's labels.
+  func run(
+    _ statement: Statement, _ labels: [String: String], _ home: Int64, _ collection: String,
+    _ key: [UInt8]
   ) throws(SQLiteError) {
-    try statement.bind(1, home)
-    try statement.bind(2, operation.collection)
-    try statement.bind(3, name)
-    try statement.bind(4, value)
-    try statement.bind(5, operation.key)
-    try statement.run()
+    for (name, value) in labels {
+      try statement.bind(1, home)
+      try statement.bind(2, collection)
+      try statement.bind(3, name)
+      try statement.bind(4, value)
+      try statement.bind(5, key)
+      try statement.run()
+    }
   }
 }
