@@ -56,6 +56,11 @@ int domicile_lock_file(int descriptor) { return set_lock(descriptor, F_OFD_SETLK
 
 int domicile_wait_for_file(int descriptor) { return set_lock(descriptor, F_OFD_SETLKW, F_WRLCK); }
 
+int domicile_is_file_locked(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 void domicile_unlock_file(int descriptor) { (void)set_lock(descriptor, F_OFD_SETLK, F_UNLCK); }
 
 int domicile_sqlite_keep_wal_at_close(sqlite3 *connection) {

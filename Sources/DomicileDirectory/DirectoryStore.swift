@@ -159,6 +159,9 @@ package protocol DirectoryStore: LedgerStore {
 
   func moves(of owner: OwnerKey) throws(StorageError) -> [MoveTicket]
 
+  /// Moves as they are now; nil where there is none any more.
+  func current(_ moves: [MoveTicket]) throws(StorageError) -> [MoveTicket?]
+
   /// In the order of users and classes, after one.
   func moves(after last: MoveTicket?, limit: Int) throws(StorageError) -> [MoveTicket]
 

@@ -12,14 +12,14 @@ extension DirectoryWriter {
     guard isInForce(law), let target = shards[request.shard] else { return .failure(policyChanged) }
     let row = try connection.rows(
       """
-      SELECT u.id, u.tags, u.erasing IS NOT NULL, p.shard, p.serial, p.state, u.is_group
+      SELECT u.id, u.tags, u.erasing IS NOT NULL, p.shard, p.serial, p.state, u.is_group, u.alias, u.profile
       FROM user u LEFT JOIN placement p ON p.user = u.id AND p.class = ?2 WHERE u.owner = ?1
       """, .blob(request.owner.bytes), .text(request.dataClass),
       as: { row in
         (
           user: row.integer(0), tags: row.integer(1), isErasing: row.integer(2) != 0,
           shard: row.integerIfPresent(3), serial: row.integer(4), state: row.text(5),
-          isGroup: row.integer(6) != 0
+          isGroup: row.integer(6) != 0, alias: row.blob(7), profile: row.text(8)
         )
       }
     ).first
@@ -54,8 +54,14 @@ extension DirectoryWriter {
       .integer(time.milliseconds + MoveTicket.leaseMilliseconds))
     // A shard that a move fills is in use.
     try count(1, request.shard)
-    let ticket = try moveTicket(user: row.user, request.dataClass)
-    guard let ticket else { throw Connection.brokenMove }
+    guard let profile = HomeProfile(row.profile) else { throw Connection.brokenMove }
+    let begun = time.milliseconds
+    let ticket = MoveTicket(
+      userID: row.user, owner: request.owner, alias: OwnerAlias(bytes: row.alias),
+      isGroup: row.isGroup, dataClass: request.dataClass, tags: row.tags, profile: profile,
+      phase: .planned, source: name, sourceSerial: row.serial, target: request.shard,
+      serial: serial, token: token, begun: Date(milliseconds: begun),
+      lease: Date(milliseconds: begun + MoveTicket.leaseMilliseconds), problem: nil)
     try append(.moving) { entry in
       entry.name(ticket.alias, isGroup: ticket.isGroup)
       entry.from = try? [place(request.dataClass, inShard: name)]
@@ -168,7 +174,7 @@ extension DirectoryWriter {
     try connection.run(
       "DELETE FROM move WHERE user = ? AND class = ?", .integer(ticket.userID),
       .text(ticket.dataClass))
-    try count(-1, now.phase == .flipped ? now.source : now.target)
+    try count(-1, now.phase == .flipped ? ticket.source : ticket.target)
     return nil
   }
 
@@ -197,19 +203,30 @@ extension DirectoryWriter {
     }
   }
 
-  private func mine(_ ticket: MoveTicket) throws -> MoveTicket? {
-    let now = try moveTicket(user: ticket.userID, ticket.dataClass)
-    return now?.token == ticket.token ? now : nil
+  /// How far a move is, and its user's tags; nil if it is not its mover's any more.
+  private func mine(_ ticket: MoveTicket) throws -> (phase: MovePhase, tags: Int64)? {
+    let row = try connection.rows(
+      """
+      SELECT m.state, u.tags FROM move m JOIN user u ON u.id = m.user
+      WHERE m.user = ? AND m.class = ? AND m.token = ?
+      """, .integer(ticket.userID), .text(ticket.dataClass), .integer(ticket.token),
+      as: { (phase: MovePhase(rawValue: $0.text(0)), tags: $0.integer(1)) }
+    ).first
+    guard let row else { return nil }
+    guard let phase = row.phase else { throw Connection.brokenMove }
+    return (phase, row.tags)
   }
 
   private func moveTicket(user: Int64, _ dataClass: String) throws -> MoveTicket? {
-    try connection.moveTickets(
-      "WHERE m.user = ?1 AND m.class = ?2", .integer(user), .text(dataClass)
-    ).first
+    try connection.moveTicket(user: user, dataClass)
   }
 }
 
 extension Connection {
+  func moveTicket(user: Int64, _ dataClass: String) throws -> MoveTicket? {
+    try moveTickets("WHERE m.user = ?1 AND m.class = ?2", .integer(user), .text(dataClass)).first
+  }
+
   /// The moves that a condition names.
   func moveTickets(_ condition: String, _ values: SQLValue...) throws -> [MoveTicket] {
     let statement = try prepare(

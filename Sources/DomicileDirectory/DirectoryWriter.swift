@@ -37,6 +37,7 @@ package final class DirectoryWriter: CommitContext {
   private var policyNamed: (law: LawReference, day: PolicyDay, policy: LedgerEntry.Policy)?
   /// Whether a legal hold is to be told to a home that has been placed since this was asked.
   var hasFlaggedHolds = false
+  let texts = EntryTexts()
   /// For the entries.
   let clock: WallClock
   let actor: String

@@ -62,6 +62,16 @@ extension SQLiteDirectory {
     }
   }
 
+  package func current(_ moves: [MoveTicket]) throws(StorageError) -> [MoveTicket?] {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        try moves.map {
+          try reader.connection.moveTicket(user: $0.userID, $0.dataClass)
+        }
+      }
+    }
+  }
+
   package func moves(
     after last: MoveTicket?, limit: Int
   ) throws(StorageError) -> [MoveTicket] {

@@ -17,7 +17,7 @@ package final class SQLiteDirectory: DirectoryStore {
   private let keepsLedger: Bool
   /// What entries named last.
   private let lastPolicy = Mutex<LedgerEntry.Policy?>(nil)
-  private let admissionTexts = AdmissionTexts()
+  private let entryTexts = EntryTexts()
 
   private static let place = "the directory"
 
@@ -299,7 +299,7 @@ package final class SQLiteDirectory: DirectoryStore {
     var admissions = CommittedAdmission.grouped(tickets)
     if let policy = lastPolicy.withLock({ $0 }), keepsLedger {
       for index in admissions.indices {
-        admissions[index].prepare(at: clock.now, by: actor, under: policy, with: admissionTexts)
+        admissions[index].prepare(at: clock.now, by: actor, under: policy, with: entryTexts)
       }
     }
     return try await commits.commit(by: deadline) { [flaggedHolds, admissions] writer in

@@ -24,30 +24,30 @@ extension MoveRound {
 
   // MARK: Copy
 
-  /// Brings the target to what the source is: what is new there in large steps; else range by range, where what is there already
+  /// Brings the target to what the source is: where nothing is yet in large steps; else range by range, where what is there already
   /// is not written again, so that a move that was taken over goes on where it stood.
   mutating func copy(
     _ tickets: [MoveTicket], _ step: MoveState.Step
   ) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
     var results = tickets.map { _ in StepResult.went(.done) }
-    let isMuch = try isMuch(tickets, instant)
-    let isNew = try tickets.map { try isMuch && target.isEmpty($0.targetHome) }
-    try await copyNew(tickets, isNew, instant, step, &results)
+    var left = Array(tickets.indices)
+    if try isMuch(tickets) { left = try await copyNew(tickets, instant, step, &results) }
     var chunk = Chunk()
     var inChunk: [Int] = []
-    for (index, ticket) in tickets.enumerated() where !isNew[index] {
+    for index in left {
+      let ticket = tickets[index]
       var position: RecordPosition?
       repeat {
-        guard let comparison = try compare(ticket, after: position, instant) else {
+        guard let (differences, end) = try compare(ticket, after: position, instant) else {
           results[index] = lost
           break
         }
-        if !comparison.differences.isEmpty {
-          chunk.add(MoveChanges(home: ticket.targetHome, changes: comparison.differences))
+        if !differences.isEmpty {
+          chunk.add(MoveChanges(home: ticket.targetHome, changes: differences))
           inChunk.append(index)
         }
-        position = comparison.end
+        position = end
         if chunk.records >= settings.limits.records || chunk.bytes >= settings.limits.bytes {
           try await write(&chunk, &inChunk, of: tickets, step, &results)
           try Task.checkCancellation()
@@ -59,56 +59,51 @@ extension MoveRound {
     return results
   }
 
+  /// Copies into homes that have nothing yet; which have something.
   private mutating func copyNew(
-    _ tickets: [MoveTicket], _ isNew: [Bool], _ instant: Int64, _ step: MoveState.Step,
+    _ tickets: [MoveTicket], _ instant: Int64, _ step: MoveState.Step,
     _ results: inout [StepResult]
-  ) async throws {
-    var positions = tickets.enumerated().map { index, ticket in
-      var position = BulkCopy.Position(source: ticket.sourceHome, target: ticket.targetHome)
-      position.isDone = !isNew[index]
-      return position
-    }
-    guard positions.contains(where: { !$0.isDone }) else { return }
+  ) async throws -> [Int] {
     let bulk = try bulkCopy()
-    while let first = positions.firstIndex(where: { !$0.isDone }) {
-      if let full = refusalForRoom(bytes: 2 << 20) {
-        for index in positions.indices where !positions[index].isDone {
-          results[index] = .failed(full)
-        }
-        return
+    var occupied: [Int] = []
+    var cursors = tickets.map(\.cursor)
+    var next = 0
+    while next < cursors.count {
+      if let full = refusalForRoom(bytes: 4 << 20) {
+        for index in next..<cursors.count { results[index] = .failed(full) }
+        return occupied
       }
-      let waiting = Array(positions[first...].prefix(1_000))
+      let waiting = cursors[next...]
       let copied = try await patiently {
         try await transact(step, moves: waiting.count) {
           try await bulk.copy(waiting, law: law, unexpiredAt: instant)
         }
       }
-      for (offset, result) in copied.homes {
-        switch result {
-        case .success(let next):
-          positions[first + offset] = next
-        case .failure(let error):
-          positions[first + offset].isDone = true
-          results[first + offset] = StepResult(error)
+      // What one transaction copies of several homes is small; it is told of the first.
+      outcomes[MoveKey(tickets[next])]?.records += copied.records
+      outcomes[MoveKey(tickets[next])]?.bytes += copied.bytes
+      for outcome in copied.outcomes {
+        switch outcome {
+        case .copied(let cursor):
+          cursors[next] = cursor
+          guard cursor.isDone else { continue }
+          middles[MoveKey(tickets[next])] = cursor.middle
+        case .occupied: occupied.append(next)
+        case .refused(let error): results[next] = StepResult(error)
         }
-      }
-      if let (offset, _) = copied.homes.first {
-        // What one transaction copies of several homes is small; it is told of the first.
-        outcomes[MoveKey(tickets[first + offset])]?.records += copied.records
-        outcomes[MoveKey(tickets[first + offset])]?.bytes += copied.bytes
+        next += 1
       }
       try Task.checkCancellation()
       try await renewLease(of: tickets)
     }
+    return occupied
   }
 
   /// Whether it pays to open both files once more.
-  private func isMuch(_ tickets: [MoveTicket], _ instant: Int64) throws -> Bool {
+  private func isMuch(_ tickets: [MoveTicket]) throws -> Bool {
     if tickets.count >= 50 { return true }
-    return try tickets.contains { ticket in
-      try source.range(
-        of: ticket.sourceHome, after: nil, unexpiredAt: instant, limits: settings.limits)?.end
-        != nil
+    return try tickets.contains {
+      try source.hasMore(than: settings.limits.records, in: $0.sourceHome)
     }
   }
 
@@ -120,7 +115,7 @@ extension MoveRound {
   }
 
   private func refusalForRoom(bytes: Int) -> StorageError? {
-    guard let free = target.freeBytes, free < settings.reserveBytes + 2 * bytes else { return nil }
+    guard let free = settings.freeBytes(target), free < settings.reserveBytes + 2 * bytes else { return nil }
     return StorageError(
       .diskFull,
       "The volume of \(target.identity.name) has no room for what is moved; the move is undone. Free space, or move it elsewhere."
@@ -173,48 +168,34 @@ extension MoveRound {
     }
   }
 
-  private struct Comparison {
-    /// What makes the target what the source is.
-    var differences: [MovedChange] = []
-    /// Those of them that were noted as changed since they were copied.
-    var changed: Set<RecordPosition> = []
-    /// Up to where it goes; nil: to the end.
-    var end: RecordPosition?
-  }
-
-  /// Compares what comes after a position at the source and at the target; nil if one of the homes is not there.
+  /// What makes the target what the source is, of what comes after a position, and up to where that goes (nil: to the end); nil if one
+  /// of the homes is not there.
   private func compare(
     _ ticket: MoveTicket, after position: RecordPosition?, _ instant: Int64
-  ) throws -> Comparison? {
+  ) throws -> (differences: [MovedChange], end: RecordPosition?)? {
     guard
       let there = try source.range(
         of: ticket.sourceHome, after: position, unexpiredAt: instant, limits: settings.limits),
       let here = try target.range(
         of: ticket.targetHome, after: position, unexpiredAt: instant, limits: settings.limits)
     else { return nil }
-    var result = Comparison()
-    result.end = [there.end, here.end].compactMap(\.self).min()
-    result.changed = there.changed
-    func isInRange(_ record: MovedRecord) -> Bool {
-      result.end.map { record.position <= $0 } ?? true
-    }
+    var differences: [MovedChange] = []
+    let end = [there.end, here.end].compactMap(\.self).min()
+    func isInRange(_ record: MovedRecord) -> Bool { end.map { record.position <= $0 } ?? true }
     var old = here.records.prefix { isInRange($0) }[...]
     for record in there.records.prefix(while: isInRange) {
       while let first = old.first, first.position < record.position {
-        result.differences.append(MovedChange(position: first.position, record: nil))
+        differences.append(MovedChange(position: first.position, record: nil))
         old.removeFirst()
       }
       if let first = old.first, first.position == record.position {
-        if first != record {
-          result.differences.append(MovedChange(position: record.position, record: record))
-        }
         old.removeFirst()
-      } else {
-        result.differences.append(MovedChange(position: record.position, record: record))
+        if first == record { continue }
       }
+      differences.append(MovedChange(position: record.position, record: record))
     }
-    result.differences += old.map { MovedChange(position: $0.position, record: nil) }
-    return result
+    differences += old.map { MovedChange(position: $0.position, record: nil) }
+    return (differences, end)
   }
 
   // MARK: Changes
@@ -250,16 +231,16 @@ extension MoveRound {
     let instant = world.clock.milliseconds
     var chunk = Chunk()
     var indices: [Int] = []
-    for (index, ticket) in tickets.enumerated() where results[index].isDone {
-      guard
-        let changes = try source.changes(
-          of: ticket.sourceHome, unexpiredAt: instant, limits: settings.limits)
-      else {
+    let left = tickets.indices.filter { results[$0].isDone }
+    let changed = try source.changes(
+      of: left.map { tickets[$0].sourceHome }, unexpiredAt: instant, limits: settings.limits)
+    for (index, changes) in zip(left, changed) {
+      guard let changes else {
         results[index] = lost
         continue
       }
       if changes.isEmpty { continue }
-      chunk.add(MoveChanges(home: ticket.targetHome, changes: changes))
+      chunk.add(MoveChanges(home: tickets[index].targetHome, changes: changes))
       indices.append(index)
     }
     let count = chunk.records
@@ -290,10 +271,10 @@ extension MoveRound {
   ) async throws {
     var changes: [MoveChanges] = []
     var indices: [Int] = []
+    let old = try source.settings(of: tickets.map(\.sourceHome))
+    let new = try target.settings(of: tickets.map(\.targetHome))
     for (index, ticket) in tickets.enumerated() {
-      guard let there = try source.settings(of: ticket.sourceHome),
-        let here = try target.settings(of: ticket.targetHome)
-      else {
+      guard let there = old[index], let here = new[index] else {
         results[index] = lost
         continue
       }
@@ -313,53 +294,60 @@ extension MoveRound {
   /// Compares all of source and target while writes go on; what has been noted as changed is compared when it is copied.
   mutating func verify(_ tickets: [MoveTicket]) async throws -> [StepResult] {
     let instant = world.clock.milliseconds
-    guard try isMuch(tickets, instant) else {
-      return try tickets.map { try compareEach($0, nil, nil, instant).0 }
-    }
-    let bulk = try bulkCopy()
     var results = tickets.map { _ in StepResult.went(.done) }
-    var places = tickets.enumerated().map { index, ticket in
-      (index, BulkCopy.Position(source: ticket.sourceHome, target: ticket.targetHome))
-    }
-    while !places.isEmpty {
-      let compared = try await bulk.compareNext(places.map(\.1), unexpiredAt: instant)
-      var left: [(Int, BulkCopy.Position)] = []
-      for ((index, place), (isSame, end)) in zip(places, compared) {
-        var next = place
-        next.after = end
-        if !isSame {
-          let (result, position) = try compareEach(tickets[index], place.after, end, instant)
-          results[index] = result
-          next.after = position
+    var lanes = lanes(tickets)
+    while lanes.contains(where: { !$0.isEmpty }) {
+      let compared = try await compare(lanes, instant)
+      for (lane, comparisons) in zip(lanes.indices, compared) {
+        for comparison in comparisons {
+          let first = lanes[lane].startIndex
+          let index = lanes[lane][first].index
+          switch comparison {
+          case .sameSoFar(let position):
+            lanes[lane][first].cursor.after = position
+            continue
+          case .same: break
+          case .different(let position):
+            results[index] = .failed(mismatch(tickets[index], position))
+          case .lost: results[index] = lost
+          }
+          lanes[lane].removeFirst()
         }
-        if next.after != nil, results[index].isDone { left.append((index, next)) }
       }
-      places = left
       try Task.checkCancellation()
       try await renewLease(of: tickets)
     }
     return results
   }
 
-  /// Compares records one by one where they differ, after one and up to another (nil: to the end); and up to where it went. What was
-  /// noted as changed is no difference.
-  private func compareEach(
-    _ ticket: MoveTicket, _ after: RecordPosition?, _ end: RecordPosition?, _ instant: Int64
-  ) throws -> (StepResult, RecordPosition?) {
-    var position = after
-    repeat {
-      guard let comparison = try compare(ticket, after: position, instant) else {
-        return (lost, nil)
+  private typealias Lane = ArraySlice<(index: Int, cursor: MoveCursor)>
+
+  /// Two compare at the same time, each about one half.
+  private func lanes(_ tickets: [MoveTicket]) -> [Lane] {
+    let all = tickets.enumerated().map { (index: $0.offset, cursor: $0.element.cursor) }
+    guard tickets.count == 1, let middle = middles[MoveKey(tickets[0])] else {
+      return [all[..<(all.count / 2)], all[(all.count / 2)...]]
+    }
+    var halves = all + all
+    halves[0].cursor.last = middle
+    halves[1].cursor.after = middle
+    return [halves[..<1], halves[1...]]
+  }
+
+  /// Some of what comes next in each lane.
+  private func compare(_ lanes: [Lane], _ instant: Int64) async throws -> [[MoveComparison]] {
+    let (source, target, recordsMax) = (source, target, 40 * settings.limits.records)
+    return try await withThrowingTaskGroup(of: (Int, [MoveComparison]).self) { group in
+      for (number, lane) in lanes.enumerated() {
+        group.addTask {
+          let cursors = lane.map(\.cursor)
+          let compared = try await source.compare(
+            cursors[...], with: target, unexpiredAt: instant, recordsMax: recordsMax)
+          return (number, compared)
+        }
       }
-      // The target is written by this mover alone, and the source was read with what is noted of it.
-      if let wrong = comparison.differences.first(where: {
-        !comparison.changed.contains($0.position)
-      }) {
-        return (.failed(mismatch(ticket, wrong.position)), nil)
-      }
-      position = comparison.end
-    } while position.map { position in end.map { position < $0 } ?? true } ?? false
-    return (.went(.done), position)
+      return try await group.reduce(into: lanes.map { _ in [] }) { $0[$1.0] = $1.1 }
+    }
   }
 
   private func mismatch(
@@ -388,4 +376,12 @@ extension MoveOutcome {
 
 extension StepResult {
   var isDone: Bool { if case .went(.done) = self { true } else { false } }
+}
+
+extension MoveTicket {
+  fileprivate var cursor: MoveCursor { MoveCursor(source: sourceHome, target: targetHome) }
+}
+
+extension MoveCursor {
+  fileprivate var middle: RecordPosition? { parts.isEmpty ? nil : parts[parts.count / 2] }
 }

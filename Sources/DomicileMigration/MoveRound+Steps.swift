@@ -92,13 +92,10 @@ extension MoveRound {
       if stamp != law { try await world.raise(shard: shard.identity.name, by: deadline) }
     }
     var results = begun
+    let current = try world.directory.current(group.tickets)
     for (index, ticket) in group.tickets.enumerated() {
       guard case .went(.done) = begun[index] else { continue }
-      guard
-        let now = try world.directory.moves(of: ticket.owner).first(where: {
-          $0.dataClass == ticket.dataClass
-        }), now.token == ticket.token
-      else {
+      guard let now = current[index], now.token == ticket.token else {
         results[index] = .lost(
           StorageError(
             .outrun, "Another mover has taken the move over. “domicile move status” shows it."))

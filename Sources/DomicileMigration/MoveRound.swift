@@ -11,6 +11,8 @@ package struct MoveRound {
   let target: SQLiteShard
   var law: LawReference
   var outcomes: [MoveKey: MoveOutcome] = [:]
+  /// Records in the middle of large homes, which were copied here.
+  var middles: [MoveKey: RecordPosition] = [:]
   /// Made when it is first used: it has connections of its own.
   var bulk: BulkCopy?
   /// When the lease was renewed last.

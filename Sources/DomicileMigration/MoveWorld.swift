@@ -29,7 +29,9 @@ package struct MoveSettings: Sendable {
   /// How long one transaction may wait for its turn.
   package var stepDeadline = Duration.seconds(10)
   /// Bytes that stay free on the target's volume.
-  package var reserveBytes = 64 << 20
+  package let reserveBytes = 64 << 20
+  /// How many bytes there is room for in a shard; nil if nobody can say.
+  package var freeBytes: @Sendable (SQLiteShard) -> Int? = { $0.freeBytes }
   /// Called before and after each transaction, for progress, and for tests that stop there.
   package var observe: @Sendable (MovePoint) async throws -> Void = { _ in }
 

@@ -135,4 +135,32 @@ package final class Statement {
     let count = Int(unsafe sqlite3_column_bytes(handle, column))
     return unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: count))
   }
+
+  // MARK: Rows of two statements
+
+  /// Whether two rows have the same in their first columns: the same kinds of values, and the same bytes.
+  package func hasSame(_ columns: Range<Int32>, as other: Statement) -> Bool {
+    columns.allSatisfy { column in
+      let kind = unsafe sqlite3_column_type(handle, column)
+      guard unsafe kind == sqlite3_column_type(other.handle, column) else { return false }
+      switch kind {
+      case SQLITE_NULL: return true
+      case SQLITE_INTEGER: return integer(column) == other.integer(column)
+      default: return order(column, other) == 0
+      }
+    }
+  }
+
+  /// How a text or blob of this row compares to that of another, byte by byte, as SQLite orders them: below, above or equal to 0.
+  package func order(_ column: Int32, _ other: Statement) -> Int {
+    let left = unsafe sqlite3_column_blob(handle, column)
+    let right = unsafe sqlite3_column_blob(other.handle, column)
+    let leftCount = Int(unsafe sqlite3_column_bytes(handle, column))
+    let rightCount = Int(unsafe sqlite3_column_bytes(other.handle, column))
+    if let left = unsafe left, let right = unsafe right {
+      let order = Int(unsafe memcmp(left, right, min(leftCount, rightCount)))
+      if order != 0 { return order }
+    }
+    return leftCount - rightCount
+  }
 }

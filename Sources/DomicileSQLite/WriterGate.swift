@@ -80,6 +80,9 @@ package final class WriterGate {
 
   package func leave() { domicile_unlock_file(main) }
 
+  /// Whether another writer waits, of whatever process. To be asked inside.
+  package var isAwaited: Bool { domicile_is_file_locked(next) != 0 }
+
   // MARK: Clean files
 
   /// Whether our VFS alone has written the file since it was made, proved or rewritten. To be asked inside, of a

@@ -201,8 +201,8 @@ import Testing
     }
   }
 
-  @Test func `texts of admissions are made from each other, and are the entries'`() throws {
-    let texts = AdmissionTexts()
+  @Test func `texts of entries are made from each other, and are the entries'`() throws {
+    let texts = EntryTexts()
     let policy = LedgerEntry.Policy(generation: 1, digest: "d", day: "2026-01-01")
     for second in [10, 10, 10, 11, 11] {
       for shard in ["a", "\"b\"", "\(String(repeating: "0", count: 32))"] {

@@ -1,6 +1,7 @@
 import DomicileSQLite
 import DomicileTesting
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Domicile
@@ -153,7 +154,25 @@ import Testing
 
   @Test func `a target without room is no target`() async throws {
     let moving = try await MovingUser()
-    try await moving.deployment.withRouter({ $0.moveSettings.reserveBytes = 1 << 50 }) { router in
+    try await moving.deployment.withRouter({ $0.moveSettings.freeBytes = { _ in 1 << 20 } }) {
+      router in
+      let refusal = await #expect(throws: RouterError.self) {
+        try await router.move(user, dataClass: "messages", to: "mumbai")
+      }
+      #expect(refusal?.code == .diskFull)
+      let moves = try router.moves()
+      #expect(moves.isEmpty)
+    }
+    try await moving.check(in: "dublin", "no room")
+  }
+
+  @Test func `a target that fills up after it was planned is emptied, and the home stays`() async throws {
+    let moving = try await MovingUser()
+    let free = Mutex([1 << 40])
+    try await moving.deployment.withRouter({
+      // Room when it is planned, and none when the copying begins.
+      $0.moveSettings.freeBytes = { _ in free.withLock { $0.popLast() ?? 1 << 20 } }
+    }) { router in
       let report = try await router.move(user, dataClass: "messages", to: "mumbai")
       #expect(report.end == .undone)
       #expect(report.problem?.code == .diskFull)

@@ -11,7 +11,9 @@ enum RowKind: String, CaseIterable {
   case admitMany = "admit 1,000 users in one call"
   case admitOne = "admit one user, 64 callers"
   case moveLarge = "move 100,000 records of one user, verified"
+  case moveAlone = "move 100,000 records, alone in their files"
   case moveSmall = "move 10,000 users of 10 records"
+  case moveTogether = "move 10,000 users together"
   case moveFreeze = "freeze of a 1,000-record user's move"
   case verifyLedger = "verify a ledger of 1,000,000 entries, memory"
   case compile = "compile 10,000 rules"
@@ -22,8 +24,7 @@ enum RowKind: String, CaseIterable {
   var isWrite: Bool {
     switch self {
     case .putManyCallers, .putOneCaller, .erase, .sweep, .admitMany, .admitOne, .moveLarge,
-      .moveSmall,
-      .moveFreeze:
+      .moveAlone, .moveSmall, .moveTogether, .moveFreeze:
       true
     case .get, .getMany, .compile, .compileMemory, .verdict, .verifyLedger: false
     }
@@ -38,10 +39,10 @@ enum RowKind: String, CaseIterable {
     case .verdict: .atMost(1.2)
     case .admitMany, .admitOne: .atLeast(0.9)
     case .moveLarge: .atLeast(0.5)
-    case .moveSmall: .atLeast(20)
+    case .moveSmall, .moveTogether: .atLeast(20)
     case .moveFreeze: .atMost(4)
     case .verifyLedger: .atMost(1.5)
-    case .putOneCaller, .getMany: nil
+    case .putOneCaller, .getMany, .moveAlone: nil
     }
   }
 }
@@ -62,7 +63,8 @@ struct Stage {
     case .sweep: return try await sweeps(kind, place)
     case .compile, .compileMemory, .verdict: return [try await policies(kind)]
     case .admitMany, .admitOne: return [try await admissions(kind, place)]
-    case .moveLarge, .moveSmall, .moveFreeze: return [try await moves(kind, place)]
+    case .moveLarge, .moveAlone, .moveSmall, .moveTogether, .moveFreeze:
+      return [try await moves(kind, place)]
     case .verifyLedger: return [try await verifications(kind, place)]
     case .putManyCallers, .putOneCaller, .get, .getMany: break
     }
@@ -101,7 +103,7 @@ struct Stage {
         table.getMany(&$0)
       }
     case .erase, .sweep, .compile, .compileMemory, .verdict, .admitMany, .admitOne, .verifyLedger,
-      .moveLarge, .moveSmall, .moveFreeze:
+      .moveLarge, .moveAlone, .moveSmall, .moveTogether, .moveFreeze:
       preconditionFailure("these have a deployment of their own, or none")
     }
   }
@@ -194,23 +196,28 @@ struct Stage {
   private func moves(_ kind: RowKind, _ place: String) async throws -> Row {
     let (users, recordsPerUser) =
       switch kind {
-      case .moveLarge: (1, plan.isSmoke ? 2_000 : 100_000)
-      case .moveSmall: (plan.isSmoke ? 100 : 10_000, 10)
+      case .moveLarge, .moveAlone: (1, plan.isSmoke ? 2_000 : 100_000)
+      case .moveSmall, .moveTogether: (plan.isSmoke ? 100 : 10_000, 10)
       default: (1, 1_000)
       }
     let stage = try await MoveDeployment(
-      folder: place, users: users, recordsPerUser: recordsPerUser)
+      folder: place, users: users, recordsPerUser: recordsPerUser, isAlone: kind == .moveAlone)
     let sync = try syncMicroseconds(in: place) / 1_000
     let figures: (ours: [Double], baseline: [Double])
     do {
       switch kind {
-      case .moveLarge:
+      case .moveLarge, .moveAlone:
         figures = try await plan.interleave(ours: stage.move, baseline: stage.attach)
       case .moveSmall:
         // As many as show the rate: the rest would take as long each.
         let some = min(users, 500)
         figures = try await plan.interleave(ours: stage.move) {
           try stage.attachOneByOne(users: some)
+        }
+      case .moveTogether:
+        let some = min(users, 50)
+        figures = try await plan.interleave(ours: stage.move) {
+          try await stage.moveEach(users: some)
         }
       default: figures = try await plan.interleave(ours: stage.freeze) { sync }
       }
@@ -221,8 +228,10 @@ struct Stage {
     await stage.close()
     return Row(
       what: kind.rawValue, disk: disk, unit: kind == .moveFreeze ? .milliseconds : .perSecond,
-      baselineName: kind == .moveLarge
-        ? "ATTACH, all at once" : kind == .moveSmall ? "ATTACH, one by one" : "a sync",
+      baselineName: kind == .moveFreeze
+        ? "a sync"
+        : kind == .moveSmall
+          ? "ATTACH, one by one" : kind == .moveTogether ? "a call each" : "ATTACH, all at once",
       goal: plan.isSmoke ? nil : kind.goal, ours: figures.ours, baseline: figures.baseline)
   }
 

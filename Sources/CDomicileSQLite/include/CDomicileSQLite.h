@@ -31,6 +31,9 @@ int domicile_lock_file(int descriptor);
 /// The same, waiting until it is free.
 int domicile_wait_for_file(int descriptor);
 
+/// Whether somebody else has such a lock on the file.
+int domicile_is_file_locked(int descriptor);
+
 /// Gives the lock up, also where a child between fork and exec has the same open file.
 void domicile_unlock_file(int descriptor);
 

@@ -105,6 +105,24 @@ final class PolicyInForce: Sendable {
     }
   }
 
+  /// Why a region is no place for a home; nil if it is one.
+  func refusal(
+    of profile: HomeProfile, isGroup: Bool, dataClass: String, in region: String
+  ) throws -> Verdict? {
+    let (number, place) = (
+      try policy.number(ofClass: dataClass), try policy.number(ofRegion: region)
+    )
+    // The verdict with its reasons takes longer, and only whoever is refused reads it.
+    if let profiles = try? policy.compile(profile), !profiles.isEmpty,
+      profiles.allSatisfy({ policy.permits($0, dataClass: number, region: place) })
+    {
+      return nil
+    }
+    let verdict = try policy.verdict(
+      for: profile, isGroup: isGroup, dataClass: dataClass, in: region)
+    return verdict.isAllowed ? nil : verdict
+  }
+
   func country(ofRegion name: String) -> CountryCode? {
     policy.topology.regions.first { $0.name == name }?.country
   }

@@ -14,7 +14,7 @@ extension DirectoryWriter {
   }
 
   private func append(_ entry: LedgerEntry) throws {
-    try append(PreparedEntry(entry))
+    try append(PreparedEntry(policy: entry.policy, text: texts.text(of: entry)))
   }
 
   func append(_ entry: PreparedEntry) throws {

@@ -38,10 +38,6 @@ struct PreparedEntry: Sendable {
   let text: String
   let hash: TreeHash
 
-  init(_ entry: LedgerEntry) throws {
-    try self.init(policy: entry.policy, text: entry.text())
-  }
-
   init(policy: LedgerEntry.Policy?, text: String) {
     self.policy = policy
     self.text = text
@@ -71,7 +67,7 @@ struct CommittedAdmission: Sendable {
   private init(tickets: [AdmissionTicket]) { self.tickets = tickets }
 
   mutating func prepare(
-    at time: Date, by actor: String, under policy: LedgerEntry.Policy, with texts: AdmissionTexts
+    at time: Date, by actor: String, under policy: LedgerEntry.Policy, with texts: EntryTexts
   ) {
     let entry = LedgerEntry(.admission, time: time, actor: actor, policy: policy) {
       $0.admit(tickets[0], at: tickets.map(\.place))
@@ -80,8 +76,8 @@ struct CommittedAdmission: Sendable {
   }
 }
 
-/// Texts of admissions in the last second: most differ in the alias alone, and making one takes longer than all else of an entry.
-final class AdmissionTexts: Sendable {
+/// Texts of entries of the last second: many differ in the alias alone, and making one takes longer than all else of an entry.
+final class EntryTexts: Sendable {
   private struct Known {
     var time: Int64 = 0
     /// What stands before and behind the alias.

@@ -6,7 +6,7 @@ package struct OwnerKey: Hashable, Sendable {
   package let low: UInt64
 
   /// Reads 16 bytes; nil for any other number of them.
-  package init?(bytes: some Collection<UInt8>) {
+  package init?(bytes: [UInt8]) {
     guard bytes.count == 16 else { return nil }
     high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }

@@ -2,29 +2,27 @@ import DomicileSQLite
 import Foundation
 import Synchronization
 
-/// Copies and compares records of homes that are moved, from file to file, inside SQLite: neither keys nor values pass through
-/// memory of ours.
+/// Copies records of homes that are moved, from file to file, inside SQLite: neither keys nor values pass through memory of ours.
 ///
 /// It writes to the target as another process would: with a connection of its own, which reads the source's file beside it, through
-/// the gate, and by the same guards as all steps of a move. What it finds different, or there already, is the slower way's, record by record.
+/// the gate, and by the same guards as all steps of a move. Where something is there already, records are copied one by one instead.
 ///
 /// `@unchecked Sendable`: the connection is used on one queue only.
 package final class BulkCopy: @unchecked Sendable {
   private let queue = DispatchQueue(label: "domicile bulk copy")
   private let target: SQLiteShard
-  private let source: SQLiteShard
   private let writer: ShardWriter
   private let gate: WriterGate
   private var connection: Connection { writer.connection }
-  /// Pages that were written since the writer thread was last asked to copy the WAL.
+  /// Bytes that were written since the writer thread was last asked to copy the WAL.
   private var bytesSinceCheckpoint = 0
 
-  /// At most so much is copied in one transaction, or compared in one snapshot.
-  private static let rowsMax = 2_000
-  private static let bytesMax = 2 << 20
+  /// After so much a transaction ends if another writer waits.
+  private static let atOnce = (records: 2_000, bytes: 2 << 20)
+  /// After so much it ends in any case, and before it goes on, the WAL is copied.
+  private static let most = (records: 32_000, bytes: 8 << 20)
 
   package init(from source: SQLiteShard, to target: SQLiteShard) throws(StorageError) {
-    self.source = source
     self.target = target
     (writer, gate) = try storing(in: target.identity.place) {
       let writer = try target.makeWriter()
@@ -34,241 +32,190 @@ package final class BulkCopy: @unchecked Sendable {
     }
   }
 
-  private func onQueue<T: Sendable>(
-    _ work: @escaping @Sendable () throws -> T
-  ) async throws(StorageError) -> T {
-    let place = target.identity.place
-    let result: Result<T, StorageError> = await withCheckedContinuation { continuation in
-      queue.async {
-        continuation.resume(
-          returning: Result { () throws(StorageError) in try storing(in: place) { try work() } })
-      }
-    }
-    return try result.get()
-  }
-
-  // MARK: Copy
-
-  /// A home to be copied, and from where on.
-  package struct Position: Sendable {
-    package let source: MoveHome
-    package let target: MoveHome
-    package var after: RecordPosition?
-    /// Whether all of it is copied.
-    package var isDone = false
-
-    package init(source: MoveHome, target: MoveHome) {
-      self.source = source
-      self.target = target
-    }
+  /// What became of a home in one transaction.
+  package enum Outcome: Sendable {
+    /// All, or some: then it is to go on there.
+    case copied(MoveCursor)
+    /// The target has records of it already.
+    case occupied
+    case refused(StorageError)
   }
 
   /// What became of one transaction.
   package struct Step: Sendable {
-    /// Homes that it was about, with where to go on, or why not.
-    package var homes: [(index: Int, result: Result<Position, StorageError>)] = []
+    /// Of homes that it was about: the first, in their order.
+    package var outcomes: [Outcome] = []
     package var records = 0
     package var bytes = 0
-    /// Those that were looked at.
-    var rows = 0
   }
 
-  /// Copies some of what comes next into homes that had nothing when their copying began; as many homes as go into one transaction.
+  /// Copies some of what comes next into homes that have nothing yet; as many homes as go into one transaction.
   package func copy(
-    _ positions: [Position], law: LawReference, unexpiredAt instant: Int64
+    _ cursors: some Collection<MoveCursor> & Sendable, law: LawReference,
+    unexpiredAt instant: Int64
   ) async throws(StorageError) -> Step {
-    let step = try await onQueue { [self] in
-      try gate.pass {
-        if target.commits.ballast?.isReleased == true {
-          throw StorageError.noRoom(in: target.identity.place)
-        }
-        try connection.execute("BEGIN")
-        do {
-          try writer.beginBatch()
-          var step = Step()
-          for (index, position) in positions.enumerated() where !position.isDone {
-            if step.rows >= Self.rowsMax || step.bytes >= Self.bytesMax { break }
-            step.homes.append((index, try copy(position, law, instant, &step)))
-          }
-          try connection.execute("COMMIT")
-          return step
-        } catch {
-          if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
-          throw error
-        }
+    let place = target.identity.place
+    let result: Result<Step, StorageError> = await withCheckedContinuation { continuation in
+      queue.async { [self] in
+        continuation.resume(
+          returning: Result { () throws(StorageError) in
+            try storing(in: place) {
+              try gate.pass { try transact { try copy(cursors, law, instant) } }
+            }
+          })
       }
     }
+    let step = try result.get()
     try await checkpoint(after: step.bytes + step.records * 64)
     return step
   }
 
-  private func copy(
-    _ position: Position, _ law: LawReference, _ instant: Int64, _ step: inout Step
-  ) throws -> Result<Position, StorageError> {
-    let row: ShardWriter.HomeInfo
-    switch try writer.copyTarget(position.target, law: law) {
-    case .success(let home): row = home
-    case .failure(let error): return .failure(error)
+  private func transact(_ body: () throws -> Step) throws -> Step {
+    if target.commits.ballast?.isReleased == true {
+      throw StorageError.noRoom(in: target.identity.place)
     }
-    guard let from = try sourceID(position.source) else {
-      return .failure(StorageError(.moved, "The home is not at the source under its serial."))
+    try connection.execute("BEGIN")
+    do {
+      try writer.beginBatch()
+      let step = try body()
+      try connection.execute("COMMIT")
+      return step
+    } catch {
+      if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
+      throw error
     }
-    let (end, rows, bytes, hasLabels) = try extent(
-      from, after: position.after, rows: Self.rowsMax - step.rows,
-      bytes: Self.bytesMax - step.bytes)
-    let bounds = Self.bounds(position.after, end)
-    try run(
-      """
-      INSERT INTO main.record (home, collection, key, version, written, expires, labels, value)
-      SELECT ?6, collection, key, version, written, expires, labels, value FROM source.record
-      WHERE home = ?1 AND \(Self.isInRange(to: end)) AND (expires IS NULL OR expires > ?7)
-      """, [.integer(from)] + bounds + [.integer(row.id), .integer(instant)])
-    let inserted = connection.changes
-    if hasLabels {
-      try run(
-        """
-        INSERT INTO main.label (home, collection, name, value, key)
-        SELECT ?6, s.collection, j.key, j.value, s.key FROM source.record s, json_each(s.labels) j
-        WHERE s.home = ?1 AND s.labels IS NOT NULL AND \(Self.isInRange("s", to: end)) AND (s.expires IS NULL OR s.expires > ?7)
-        """, [.integer(from)] + bounds + [.integer(row.id), .integer(instant)])
-    }
-    step.records += inserted
-    step.rows += rows
-    step.bytes += bytes
-    var next = position
-    next.after = end
-    next.isDone = end == nil
-    return .success(next)
   }
 
   /// The writer thread copies the WAL into the file when it has written: also what was written here.
   private func checkpoint(after bytes: Int) async throws(StorageError) {
     bytesSinceCheckpoint += bytes
-    guard bytesSinceCheckpoint > 1_600_000 else { return }
+    guard bytesSinceCheckpoint > Self.most.bytes / 2 else { return }
     bytesSinceCheckpoint = 0
     try await target.commits.commit(by: .now + .seconds(10), addsData: true) { writer in
       try writer.settle()
     }
   }
 
-  // MARK: Compare
-
-  /// Compares what comes next of some homes, in one snapshot; for each whether source and target have the same, and up to where that
-  /// was looked at (nil: to the end). They may differ for no other reason than that somebody has written since they were copied.
-  package func compareNext(
-    _ positions: [Position], unexpiredAt instant: Int64
-  ) async throws(StorageError) -> [(isSame: Bool, end: RecordPosition?)] {
-    try await onQueue { [self] in
-      try connection.snapshot {
-        try positions.map { try compareNext($0, instant) }
+  private func copy(
+    _ cursors: some Collection<MoveCursor>, _ law: LawReference, _ instant: Int64
+  ) throws -> Step {
+    var step = Step()
+    var sinceLook = (records: 0, bytes: 0)
+    for var cursor in cursors {
+      let target: ShardWriter.HomeInfo
+      switch try writer.copyTarget(cursor.target, law: law) {
+      case .success(let home): target = home
+      case .failure(let error):
+        step.outcomes.append(.refused(error))
+        continue
       }
+      if cursor.after == nil, try writer.hasRecords(target.id) {
+        step.outcomes.append(.occupied)
+        continue
+      }
+      guard let source = try sourceID(cursor.source) else {
+        step.outcomes.append(
+          .refused(StorageError(.moved, "The home is not at the source under its serial.")))
+        continue
+      }
+      repeat {
+        let chunk = try copy(source, to: target.id, &cursor, instant)
+        step.records += chunk.records
+        step.bytes += chunk.bytes
+        sinceLook.records += chunk.records
+        sinceLook.bytes += chunk.bytes
+        if sinceLook.records >= Self.atOnce.records || sinceLook.bytes >= Self.atOnce.bytes {
+          let isFull = step.records >= Self.most.records || step.bytes >= Self.most.bytes
+          if isFull || gate.isAwaited {
+            step.outcomes.append(.copied(cursor))
+            return step
+          }
+          sinceLook = (0, 0)
+        }
+      } while !cursor.isDone
+      step.outcomes.append(.copied(cursor))
     }
+    return step
   }
 
-  private func compareNext(
-    _ position: Position, _ instant: Int64
-  ) throws -> (isSame: Bool, end: RecordPosition?) {
-    guard let from = try sourceID(position.source), let to = try targetID(position.target) else {
-      return (false, nil)
+  /// Copies what goes into one chunk, of one collection, and puts the cursor behind it.
+  private func copy(
+    _ source: Int64, to target: Int64, _ cursor: inout MoveCursor, _ instant: Int64
+  ) throws -> (records: Int, bytes: Int) {
+    guard
+      let collection = try cursor.after?.collection
+        ?? connection.nextCollection(of: source, after: "", in: "source")
+    else {
+      cursor.isDone = true
+      return (0, 0)
     }
-    let end = try connection.rows(
-      """
-      SELECT collection, key FROM source.record WHERE home = ? AND (collection, key) > (?, ?)
-      ORDER BY collection, key LIMIT 1 OFFSET \(Self.rowsMax / 4)
-      """, .integer(from), .text(position.after?.collection ?? ""),
-      .blob(position.after?.key ?? []),
-      as: { RecordPosition(collection: $0.text(0), key: $0.blob(1)) }
-    ).first
-    return (try isSame(from, to, after: position.after, end: end, instant), end)
+    let after = cursor.after?.key ?? []
+    let chunk = try chunk(of: source, collection, after: after, instant)
+    func run(_ sql: String) throws {
+      try connection.run(
+        sql, .integer(source), .text(collection), .blob(after), .integer(instant),
+        .integer(Int64(chunk.records)), .integer(target))
+    }
+    if chunk.records > 0 {
+      try run(
+        """
+        INSERT INTO main.record (home, collection, key, version, written, expires, labels, value)
+        SELECT ?6, collection, key, version, written, expires, labels, value FROM source.record
+        \(Self.isNext)
+        """)
+    }
+    if chunk.hasLabels {
+      try run(
+        """
+        INSERT INTO main.label (home, collection, name, value, key)
+        SELECT ?6, s.collection, j.key, j.value, s.key
+        FROM (SELECT collection, key, labels FROM source.record \(Self.isNext)) s, json_each(s.labels) j
+        WHERE s.labels IS NOT NULL
+        """)
+    }
+    if let end = chunk.end {
+      let position = RecordPosition(collection: collection, key: end)
+      cursor.after = position
+      cursor.parts.append(position)
+    } else if let next = try connection.nextCollection(of: source, after: collection, in: "source")
+    {
+      cursor.after = RecordPosition(collection: next, key: [])
+    } else {
+      cursor.isDone = true
+    }
+    return (chunk.records, chunk.bytes)
   }
 
-  private func isSame(
-    _ from: Int64, _ to: Int64, after: RecordPosition?, end: RecordPosition?, _ instant: Int64
-  ) throws -> Bool {
-    let values =
-      [.integer(from)] + Self.bounds(after, end) + [.integer(to), .integer(instant)]
-    // As many at the target as at the source, and each of these the same.
+  private static let isNext = """
+    WHERE home = ?1 AND collection = ?2 AND key > ?3 AND (expires IS NULL OR expires > ?4)
+    ORDER BY key LIMIT ?5
+    """
+
+  /// How much of what comes next in a collection goes into one chunk, and its last key; nil: all the rest.
+  private func chunk(
+    of home: Int64, _ collection: String, after key: [UInt8], _ instant: Int64
+  ) throws -> (end: [UInt8]?, records: Int, bytes: Int, hasLabels: Bool) {
     let statement = try connection.prepare(
-      """
-      SELECT count(*), total(t.version IS s.version AND t.written IS s.written AND t.expires IS s.expires
-        AND t.labels IS s.labels AND t.value IS s.value)
-      FROM source.record s LEFT JOIN main.record t
-        ON t.home = ?6 AND t.collection = s.collection AND t.key = s.key
-      WHERE s.home = ?1 AND \(Self.isInRange("s", to: end)) AND (s.expires IS NULL OR s.expires > ?7)
-      """)
-    try statement.bind(values)
-    defer { statement.reset() }
-    guard try statement.step(), statement.integer(0) == statement.integer(1) else { return false }
-    let there = try value(
-      """
-      SELECT count(*) FROM main.record
-      WHERE home = ?6 AND \(Self.isInRange(to: end)) AND (expires IS NULL OR expires > ?7)
-      """, values)
-    return there == statement.integer(0)
-  }
-
-  // MARK: Statements
-
-  /// Whether a record of a table is in the range that the parameters 2 to 5 name; without an end, to the end of its home.
-  private static func isInRange(_ table: String = "record", to end: RecordPosition?) -> String {
-    let place = "(\(table).collection, \(table).key)"
-    return "\(place) > (?2, ?3)" + (end == nil ? "" : " AND \(place) <= (?4, ?5)")
-  }
-
-  private static func bounds(_ after: RecordPosition?, _ end: RecordPosition?) -> [SQLValue] {
-    [
-      .text(after?.collection ?? ""), .blob(after?.key ?? []),
-      end.map { .text($0.collection) } ?? .null, .blob(end?.key ?? []),
-    ]
-  }
-
-  /// Up to where so many rows, or bytes, go; nil: all the rest.
-  private func extent(
-    _ home: Int64, after: RecordPosition?, rows rowsMax: Int, bytes bytesMax: Int
-  ) throws -> (end: RecordPosition?, rows: Int, bytes: Int, hasLabels: Bool) {
-    let statement = try connection.prepare(
-      """
-      SELECT collection, key, length(key) + length(value), labels IS NULL FROM source.record
-      WHERE home = ?1 AND (collection, key) > (?2, ?3) ORDER BY collection, key LIMIT ?4
-      """)
+      "SELECT length(value), labels IS NULL, key FROM source.record \(Self.isNext)")
     try statement.bind([
-      .integer(home), .text(after?.collection ?? ""), .blob(after?.key ?? []),
-      .integer(Int64(max(1, rowsMax) + 1)),
+      .integer(home), .text(collection), .blob(key), .integer(instant), .integer(-1),
     ])
     defer { statement.reset() }
-    var (rows, bytes, hasLabels) = (0, 0, false)
+    var (records, bytes, hasLabels) = (0, 0, false)
     while try statement.step() {
-      rows += 1
-      bytes += Int(statement.integer(2))
-      hasLabels = hasLabels || statement.integer(3) == 0
-      if rows >= max(1, rowsMax) || bytes >= bytesMax {
-        let end = RecordPosition(collection: statement.text(0), key: statement.blob(1))
-        return (try statement.step() ? end : nil, rows, bytes, hasLabels)
+      records += 1
+      bytes += Int(statement.integer(0))
+      hasLabels = hasLabels || statement.integer(1) == 0
+      if records >= Self.atOnce.records || bytes >= Self.atOnce.bytes {
+        return (statement.blob(2), records, bytes, hasLabels)
       }
     }
-    return (nil, rows, bytes, hasLabels)
+    return (nil, records, bytes, hasLabels)
   }
 
-  private func sourceID(_ home: MoveHome) throws -> Int64? { try id(of: home, in: "source") }
-  private func targetID(_ home: MoveHome) throws -> Int64? { try id(of: home, in: "main") }
-
-  private func id(of home: MoveHome, in schema: String) throws -> Int64? {
-    try value(
-      "SELECT id FROM \(schema).home WHERE owner = ? AND class = ? AND serial = ?",
-      [.blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial)])
-  }
-
-  private func run(_ sql: String, _ values: [SQLValue]) throws {
-    let statement = try connection.prepare(sql)
-    defer { statement.reset() }
-    try statement.bind(values)
-    while try statement.step() {}
-  }
-
-  private func value(_ sql: String, _ values: [SQLValue]) throws -> Int64? {
-    let statement = try connection.prepare(sql)
-    defer { statement.reset() }
-    try statement.bind(values)
-    return try statement.step() ? statement.integerIfPresent(0) : nil
+  private func sourceID(_ home: MoveHome) throws -> Int64? {
+    try connection.integer(
+      "SELECT id FROM source.home WHERE owner = ? AND class = ? AND serial = ?",
+      .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial))
   }
 }

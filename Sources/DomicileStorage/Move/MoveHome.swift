@@ -34,8 +34,6 @@ package struct MovedRecord: Sendable, Equatable {
 /// Records of a home that lie beside each other.
 package struct MovedRange: Sendable {
   package var records: [MovedRecord] = []
-  /// Keys that were noted as changed in the range.
-  package var changed: Set<RecordPosition> = []
   /// Up to where it goes; nil: to the end of the home.
   package var end: RecordPosition?
 }

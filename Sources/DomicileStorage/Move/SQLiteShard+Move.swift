@@ -54,33 +54,33 @@ extension SQLiteShard {
     }
   }
 
-  /// Empties places that are not, or will not be, the homes; small ones together, what is large in steps. It ends in the tables: a
-  /// purge makes it physical.
+  /// Empties places that are not, or will not be, the homes; small ones together, what is large in steps, which are larger while
+  /// nobody waits. It ends in the tables: a purge makes it physical.
   package func empty(
     _ homes: [MoveHome], leaving state: HomeState, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> [StorageError?] {
-    var refusals = [StorageError?](repeating: nil, count: homes.count)
-    var left = Array(homes.indices)
-    while !left.isEmpty {
-      let step = Array(left.prefix(200))
-      let results = try await commits.commit(by: deadline) { writer in
-        var rows = 4_000
-        return try step.map { index -> Result<Bool, StorageError>? in
-          // What is large takes the step alone; the rest waits for the next.
-          guard rows > 0 else { return nil }
-          let before = writer.connection.totalChanges
-          defer { rows -= Int(writer.connection.totalChanges - before) }
-          return try writer.empty(homes[index], leaving: state, limit: 2_000)
+    var refusals: [StorageError?] = []
+    while refusals.count < homes.count {
+      let left = homes[refusals.count...]
+      refusals += try await commits.commit(by: deadline) { [commits] writer in
+        var done: [StorageError?] = []
+        let before = writer.connection.totalChanges
+        for home in left {
+          var hasMore = true
+          while hasMore {
+            let rows = writer.connection.totalChanges - before
+            if rows >= (commits.depth > 0 ? 2_000 : 8_000) { return done }
+            switch try writer.empty(home, leaving: state, limit: 2_000) {
+            case .success(let more): hasMore = more
+            case .failure(let refusal):
+              done.append(refusal)
+              hasMore = false
+              continue
+            }
+            if !hasMore { done.append(nil) }
+          }
         }
-      }
-      for (index, result) in zip(step, results) {
-        switch result {
-        case .success(false)?: left.removeAll { $0 == index }
-        case .failure(let error)?:
-          refusals[index] = error
-          left.removeAll { $0 == index }
-        case .success(true)?, nil: break
-        }
+        return done
       }
     }
     return refusals
@@ -98,8 +98,8 @@ extension SQLiteShard {
 
   // MARK: Reading
 
-  /// Records of a home after a position, and the keys there that were noted as changed: one snapshot. What expires at the instant,
-  /// in milliseconds since 1970, is left out. In any state of the home: nil if it is not there under the serial.
+  /// Records of a home after a position. What expires at the instant, in milliseconds since 1970, is left out. In any state of the
+  /// home: nil if it is not there under the serial.
   package func range(
     of home: MoveHome, after position: RecordPosition?, unexpiredAt instant: Int64,
     limits: MoveLimits
@@ -129,38 +129,34 @@ extension SQLiteShard {
           bytes += record.bytes
           range.records.append(record)
         }
-        let changed = try reader.connection.rows(
-          """
-          SELECT collection, key FROM change WHERE home = ?1 AND (collection, key) > (?2, ?3)
-            AND (?4 IS NULL OR (collection, key) <= (?4, ?5))
-          """, .integer(id), .text(position?.collection ?? ""), .blob(position?.key ?? []),
-          range.end.map { .text($0.collection) } ?? .null, .blob(range.end?.key ?? []),
-          as: { RecordPosition(collection: $0.text(0), key: $0.blob(1)) })
-        range.changed = Set(changed)
         return range
       }
     }
   }
 
-  /// Records that were noted as changed, as they are now.
+  /// Records that were noted as changed, as they are now: of all homes about as many as the limits say, the first ones first. Nil for a
+  /// home that is not there.
   package func changes(
-    of home: MoveHome, unexpiredAt instant: Int64, limits: MoveLimits
-  ) throws(StorageError) -> [MovedChange]? {
+    of homes: [MoveHome], unexpiredAt instant: Int64, limits: MoveLimits
+  ) throws(StorageError) -> [[MovedChange]?] {
     try read { reader, _ in
-      try reader.connection.snapshot { () throws -> [MovedChange]? in
-        guard let id = try Self.id(of: home, reader) else { return nil }
-        let keys = try reader.connection.rows(
-          "SELECT collection, key FROM change WHERE home = ? LIMIT ?", .integer(id),
-          .integer(Int64(limits.records)),
-          as: { RecordPosition(collection: $0.text(0), key: $0.blob(1)) })
-        var changes: [MovedChange] = []
-        var bytes = 0
-        for key in keys where bytes < limits.bytes {
-          let record = try Self.record(at: key, of: id, unexpiredAt: instant, reader)
-          bytes += record?.bytes ?? 0
-          changes.append(MovedChange(position: key, record: record))
+      try reader.connection.snapshot {
+        var (records, bytes) = (0, 0)
+        return try homes.map { home -> [MovedChange]? in
+          guard let id = try Self.id(of: home, reader) else { return nil }
+          let keys = try reader.connection.rows(
+            "SELECT collection, key FROM change WHERE home = ? LIMIT ?", .integer(id),
+            .integer(Int64(max(0, limits.records - records))),
+            as: { RecordPosition(collection: $0.text(0), key: $0.blob(1)) })
+          var changes: [MovedChange] = []
+          for key in keys where bytes < limits.bytes {
+            let record = try Self.record(at: key, of: id, unexpiredAt: instant, reader)
+            bytes += record?.bytes ?? 0
+            changes.append(MovedChange(position: key, record: record))
+          }
+          records += changes.count
+          return changes
         }
-        return changes
       }
     }
   }
@@ -180,23 +176,38 @@ extension SQLiteShard {
     }
   }
 
-  package func settings(of home: MoveHome) throws(StorageError) -> MovedSettings? {
+  /// Of each home; nil for one that is not there.
+  package func settings(of homes: [MoveHome]) throws(StorageError) -> [MovedSettings?] {
     try read { reader, _ in
-      try reader.connection.snapshot { () throws -> MovedSettings? in
-        guard let id = try Self.id(of: home, reader) else { return nil }
-        return MovedSettings(
-          lifetimes: try reader.connection.rows(
-            "SELECT collection, prefix, seconds FROM lifetime WHERE home = ? ORDER BY collection, prefix",
-            .integer(id),
-            as: { row in
-              MovedSettings.Lifetime(
-                collection: row.text(0), prefix: row.blob(1), seconds: row.integerIfPresent(2))
-            }),
-          holds: try reader.connection.rows(
-            "SELECT name, until FROM hold WHERE home = ? ORDER BY name", .integer(id),
-            as: { HomeHold(name: $0.text(0), until: $0.integerIfPresent(1)) }))
-      }
+      try reader.connection.snapshot { try homes.map { try Self.settings(of: $0, reader) } }
     }
+  }
+
+  private static func settings(
+    of home: MoveHome, _ reader: ShardReader
+  ) throws -> MovedSettings? {
+    let row = try reader.connection.rows(
+      "SELECT id, lifetimes, holds FROM home WHERE owner = ? AND class = ? AND serial = ?",
+      .blob(home.owner.bytes), .text(home.dataClass), .integer(home.serial),
+      as: { (id: $0.integer(0), lifetimes: $0.integer(1), holds: $0.integer(2)) }
+    ).first
+    guard let row else { return nil }
+    var settings = MovedSettings()
+    if row.lifetimes > 0 {
+      settings.lifetimes = try reader.connection.rows(
+        "SELECT collection, prefix, seconds FROM lifetime WHERE home = ? ORDER BY collection, prefix",
+        .integer(row.id),
+        as: { row in
+          MovedSettings.Lifetime(
+            collection: row.text(0), prefix: row.blob(1), seconds: row.integerIfPresent(2))
+        })
+    }
+    if row.holds > 0 {
+      settings.holds = try reader.connection.rows(
+        "SELECT name, until FROM hold WHERE home = ? ORDER BY name", .integer(row.id),
+        as: { HomeHold(name: $0.text(0), until: $0.integerIfPresent(1)) })
+    }
+    return settings
   }
 
   /// Until when a home is frozen, in milliseconds since 1970; nil if it is not.
@@ -211,12 +222,12 @@ extension SQLiteShard {
     }
   }
 
-  /// Whether there is no record of a home.
-  package func isEmpty(_ home: MoveHome) throws(StorageError) -> Bool {
+  /// Whether a home has more records than so many.
+  package func hasMore(than records: Int, in home: MoveHome) throws(StorageError) -> Bool {
     try read { reader, _ in
       try reader.connection.integer(
-        "SELECT 1 FROM home h JOIN record r ON r.home = h.id WHERE h.owner = ? AND h.class = ? LIMIT 1",
-        .blob(home.owner.bytes), .text(home.dataClass)) == nil
+        "SELECT 1 FROM home h JOIN record r ON r.home = h.id WHERE h.owner = ? AND h.class = ? LIMIT 1 OFFSET ?",
+        .blob(home.owner.bytes), .text(home.dataClass), .integer(Int64(records))) != nil
     }
   }
 
@@ -260,7 +271,7 @@ extension SQLiteShard {
     ).first
   }
 
-  private static func id(of home: MoveHome, _ reader: ShardReader) throws -> Int64? {
+  static func id(of home: MoveHome, _ reader: ShardReader) throws -> Int64? {
     try reader.connection.integer(
       "SELECT id FROM home WHERE owner = ? AND class = ? AND serial = ?", .blob(home.owner.bytes),
       .text(home.dataClass), .integer(home.serial))
