@@ -115,7 +115,9 @@ extension MoveRound {
   }
 
   private func refusalForRoom(bytes: Int) -> StorageError? {
-    guard let free = settings.freeBytes(target), free < settings.reserveBytes + 2 * bytes else { return nil }
+    guard let free = settings.freeBytes(target), free < settings.reserveBytes + 2 * bytes else {
+      return nil
+    }
     return StorageError(
       .diskFull,
       "The volume of \(target.identity.name) has no room for what is moved; the move is undone. Free space, or move it elsewhere."

@@ -166,7 +166,7 @@ import Testing
     try await moving.check(in: "dublin", "no room")
   }
 
-  @Test func `a target that fills up after it was planned is emptied, and the home stays`() async throws {
+  @Test func `a target that has filled up since is emptied, and the home stays`() async throws {
     let moving = try await MovingUser()
     let free = Mutex([1 << 40])
     try await moving.deployment.withRouter({

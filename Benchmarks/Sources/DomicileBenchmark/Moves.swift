@@ -15,9 +15,7 @@ final class MoveDeployment {
   private let records: Int
   private let isAlone: Bool
 
-  /// So many users with so many records each, on both sides.
-  ///
-  /// - Parameter isAlone: Whether plain SQLite has nothing else in its tables.
+  /// So many users with so many records each, on both sides; `isAlone`: plain SQLite has nothing else in its tables.
   init(folder: String, users: Int, recordsPerUser: Int, isAlone: Bool) async throws {
     self.isAlone = isAlone
     records = users * recordsPerUser
