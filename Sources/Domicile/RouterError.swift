@@ -63,6 +63,10 @@ public struct RouterError: Error, Sendable {
     public static let groupExists = Code("groupExists")
     /// The home is being moved already.
     public static let moveUnderWay = Code("moveUnderWay")
+    /// Another policy is in force than that by which the plan was made.
+    public static let planOutdated = Code("planOutdated")
+    /// The file is no plan, or cannot be read.
+    public static let invalidPlan = Code("invalidPlan")
     /// The region is not carried by this process.
     public static let elsewhere = Code("elsewhere")
     /// The directory names a home that its shard does not have.
@@ -176,6 +180,14 @@ extension RouterError {
       default: .unavailable
       }
     self.init(code, error.message, problems: error.problems)
+  }
+
+  /// Of a region where the data may be, but that takes no new homes.
+  init(drained region: String) {
+    self.init(
+      .unserved,
+      "The region \(region) is drained (“state: draining” in the topology): it takes no new homes. Nothing was written. Name another"
+        + " region, or none.", region: region)
   }
 
   /// The refusal that a verdict is.

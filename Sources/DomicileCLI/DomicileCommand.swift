@@ -16,7 +16,8 @@ struct DomicileCommand: AsyncParsableCommand {
       GroupCommand.self, ImportCommand.self, WhereCommand.self, PlacementsCommand.self,
       ShardsCommand.self, PutCommand.self,
       GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,
-      EraseCommand.self, HoldCommand.self, MoveCommand.self, SweepCommand.self, LedgerCommand.self,
+      EraseCommand.self, HoldCommand.self, MoveCommand.self, PlanCommand.self,
+      MigrateCommand.self, EvacuateCommand.self, SweepCommand.self, LedgerCommand.self,
       HistoryCommand.self, ReportCommand.self, DoctorCommand.self,
     ])
 }

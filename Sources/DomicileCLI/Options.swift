@@ -380,7 +380,7 @@ extension RouterError {
     case .outcomeUnknown: .outcomeUnknown
     case .elsewhere: .elsewhere
     case .held: .held
-    case .unknownName, .invalidArgument: .badInput
+    case .unknownName, .invalidArgument, .invalidPlan: .badInput
     default: .failure
     }
   }

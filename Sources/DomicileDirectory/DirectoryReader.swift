@@ -55,6 +55,14 @@ final class DirectoryReader {
     return try entries(selectUser).first
   }
 
+  func user(named alias: OwnerAlias) throws -> UserEntry? {
+    let statement = try connection.prepare(
+      "SELECT \(Self.columns)\(Self.joined) WHERE u.alias = ? ORDER BY p.class")
+    try statement.bind([.blob(alias.bytes)])
+    defer { statement.reset() }
+    return try entries(statement).first
+  }
+
   /// Users after a number, as many as asked for, each with all placements.
   func users(after id: Int64, limit: Int) throws -> [UserEntry] {
     let statement = try connection.prepare(

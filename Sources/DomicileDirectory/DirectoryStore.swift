@@ -53,6 +53,9 @@ package protocol DirectoryStore: LedgerStore {
 
   func user(_ owner: OwnerKey) throws(StorageError) -> UserEntry?
 
+  /// Users and groups by their aliases; nil where there is none.
+  func users(named aliases: [OwnerAlias]) throws(StorageError) -> [UserEntry?]
+
   /// Users in the order of their numbers, after a number.
   func users(after id: Int64, limit: Int) throws(StorageError) -> [UserEntry]
 

@@ -199,6 +199,12 @@ package final class SQLiteDirectory: DirectoryStore {
     try readers.read { reader in try reader.user(owner) }
   }
 
+  package func users(named aliases: [OwnerAlias]) throws(StorageError) -> [UserEntry?] {
+    try readers.read { reader in
+      try reader.connection.snapshot { try aliases.map(reader.user(named:)) }
+    }
+  }
+
   package func users(after id: Int64, limit: Int) throws(StorageError) -> [UserEntry] {
     try readers.read { reader in
       try reader.connection.snapshot { try reader.users(after: id, limit: limit) }

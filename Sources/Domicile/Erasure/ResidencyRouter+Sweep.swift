@@ -113,6 +113,7 @@ extension ResidencyRouter {
       await finishMoves()
       await tendLedger()
       rounds.nextErasures = .now + .seconds(60)
+      await migrateByItself()
     }
   }
 }

@@ -37,7 +37,7 @@ extension ResidencyRouter {
   /// While one waits for a disk, others compute.
   private static var batchesAtOnce: Int { 3 }
 
-  private func move(batch: [MoveCandidate]) async -> [Result<MoveReport, RouterError>] {
+  func move(batch: [MoveCandidate]) async -> [Result<MoveReport, RouterError>] {
     var results = [Result<MoveReport, RouterError>?](repeating: nil, count: batch.count)
     var waiting = Array(batch.indices)
     let deadline = ContinuousClock.now + options.deadline
@@ -178,7 +178,9 @@ extension ResidencyRouter {
       $0.name != source && (candidate.shard ?? $0.name) == $0.name
         && $0.accepts(entry.profile, in: policy)
     }
-    let best = accepting.min {
+    let open = accepting.filter { $0.state == .open }
+    if open.isEmpty, !accepting.isEmpty { throw RouterError(drained: candidate.region) }
+    let best = open.min {
       (placements[$0.name, default: 0], $0.name) < (placements[$1.name, default: 0], $1.name)
     }
     guard let best else {

@@ -211,7 +211,7 @@ extension ResidencyRouter {
     return moves
   }
 
-  private func abort(_ moves: [MoveTicket]) async throws(RouterError) -> [MoveReport] {
+  func abort(_ moves: [MoveTicket]) async throws(RouterError) -> [MoveReport] {
     let end = ContinuousClock.now + options.deadline
     let taken = try await routing {
       try await directory.takeOverMoves(moves, evenLeased: true, at: options.clock.now, by: end)
@@ -231,7 +231,7 @@ extension ResidencyRouter {
       })
   }
 
-  private func takeOver(
+  func takeOver(
     _ moves: [MoveTicket], evenLeased: Bool
   ) async throws(RouterError) -> [MoveReport] {
     let taken = try await routing {

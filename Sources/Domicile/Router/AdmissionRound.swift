@@ -103,9 +103,10 @@ struct AdmissionRound {
           choices = choices.map { $0.filter { $0.region == region } }.filter { !$0.isEmpty }
         }
         guard let best = choices.first else {
-          throw RouterError(
-            refusing: try policy.verdict(
-              for: profile, isGroup: isGroup, dataClass: name, in: candidate.region))
+          let verdict = try policy.verdict(
+            for: profile, isGroup: isGroup, dataClass: name, in: candidate.region)
+          if verdict.isAllowed, let region = candidate.region { throw RouterError(drained: region) }
+          throw RouterError(refusing: verdict)
         }
         if let away = best.first(where: { !router.shards.carries(region: $0.region) }) {
           throw RouterError(

@@ -39,6 +39,10 @@ public struct RouterOptions: Sendable {
   /// opened. Nil: only when ``ResidencyRouter/sweep(acceptClock:deadline:)`` is called.
   public var sweepInterval: Duration? = .seconds(5)
 
+  /// Whether, and how fast, this router moves homes that should not stay where they are: looked for every minute while it sweeps. Of
+  /// several routers of a deployment one is enough. Nil: it moves none by itself.
+  public var migrates: MigrationOptions?
+
   /// The bytes that each region, and the directory, keeps back on its volume, so that deletions and erasures are still
   /// possible on a full disk: 64 MiB by default, 0 for none. A file `ballast` that a router makes when it first sweeps.
   public var ballastBytes = 64 << 20

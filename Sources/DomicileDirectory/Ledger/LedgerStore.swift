@@ -16,6 +16,9 @@ package protocol LedgerStore: Sendable {
   /// Whether there are counts of an hour that is over.
   func hasRefusedWrites(before time: Date) throws(StorageError) -> Bool
 
+  /// The shards where homes are barred, or may be: of which that is not counted yet.
+  func shardsWithBarredHomes() throws(StorageError) -> [String]
+
   /// The shards of which what is barred there is to be counted, and noted; by name, with what the tally must carry as `due`.
   func shardsToTally() throws(StorageError) -> [String: Int64]
 

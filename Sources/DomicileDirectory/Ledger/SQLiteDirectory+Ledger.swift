@@ -41,6 +41,14 @@ extension SQLiteDirectory {
     return Dictionary(uniqueKeysWithValues: rows)
   }
 
+  package func shardsWithBarredHomes() throws(StorageError) -> [String] {
+    try readers.read { reader in
+      try reader.connection.rows(
+        "SELECT s.name FROM tally t JOIN shard s ON s.id = t.shard WHERE t.barred > 0 OR t.due > t.counted",
+        as: { $0.text(0) })
+    }
+  }
+
   package func noteBarred(
     _ tally: BarringTally, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) {

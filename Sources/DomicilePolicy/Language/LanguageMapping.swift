@@ -40,8 +40,8 @@ package enum LanguageMapping: String, CaseIterable, Sendable {
     case .placeTerm: ["countries", "except", "from", "until"]
     case .otherwise: ["store", "process"]
     case .topology: ["topology", "directory", "operators", "regions"]
-    case .region: ["country", "operator", "cloud", "shards"]
-    case .shard: ["accepts"]
+    case .region: ["country", "operator", "cloud", "state", "shards"]
+    case .shard: ["accepts", "state"]
     case .regionOperator: ["jurisdictions", "certifications"]
     case .tests: ["cases"]
     case .policyCase:

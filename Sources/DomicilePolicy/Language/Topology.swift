@@ -17,12 +17,30 @@ public struct Region: Sendable {
   let point: Geography.Point
 }
 
+/// Whether a shard takes homes.
+public enum ShardState: String, Sendable, Codable, CaseIterable, Comparable {
+  /// It does.
+  case open
+  /// It becomes nobody's new home; those that are there are written as before, until they are moved.
+  case draining
+  /// It accepts nobody: homes that are there are barred, until they are moved.
+  case frozen
+
+  /// The more homes are kept away, the more it is.
+  public static func < (left: ShardState, right: ShardState) -> Bool {
+    allCases.firstIndex(of: left) ?? 0 < allCases.firstIndex(of: right) ?? 0
+  }
+}
+
 /// A shard as the topology declares it.
 public struct ShardDefinition: Sendable {
   public let name: String
   public let region: String
   /// The jurisdictions whose residents it accepts, as written; `anywhere` for all.
   public let accepts: [String]
+  /// The shard's own, or its region's.
+  public let state: ShardState
+  /// Of nobody, if the shard is frozen.
   let residents: IndexSet256
 }
 

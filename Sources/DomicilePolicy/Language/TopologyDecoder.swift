@@ -86,12 +86,13 @@ struct TopologyDecoder {
           "unknown operator “\(text)”; \(suggestion(for: text, among: operators.keys))")
       }
     }
+    let state = fields["state"].flatMap(state) ?? .open
     let declared = fields.required("shards")?.entries()
     if declared?.isEmpty ?? false {
       fields["shards"]?.problem("a region needs at least one shard")
     }
     for (shardName, shard) in declared ?? [] {
-      guard let definition = definition(shardName, shard, region: name) else { continue }
+      guard let definition = definition(shardName, shard, region: name, state) else { continue }
       if !shards.names.insert(definition.name).inserted {
         shardName.problem("the shard “\(definition.name)” stands here twice")
       }
@@ -105,18 +106,28 @@ struct TopologyDecoder {
   }
 
   private func definition(
-    _ nameReader: YAMLReader, _ value: YAMLReader, region: String
+    _ nameReader: YAMLReader, _ value: YAMLReader, region: String, _ ofRegion: ShardState
   ) -> ShardDefinition? {
     guard let name = nameReader.name("a shard"), let fields = value.fields(.shard) else {
       return nil
     }
-    guard let accepts = fields["accepts"]?.nonEmptyList("accepts") else {
-      return ShardDefinition(
-        name: name, region: region, accepts: [Geography.anywhere], residents: geography.all)
+    let state = max(fields["state"].flatMap(state) ?? .open, ofRegion)
+    let accepts = fields["accepts"]?.nonEmptyList("accepts")
+    let residents = accepts?.reduce(into: IndexSet256()) {
+      $0.formUnion(geography.jurisdiction($1))
     }
     return ShardDefinition(
-      name: name, region: region, accepts: accepts.map(\.quietText),
-      residents: accepts.reduce(into: IndexSet256()) { $0.formUnion(geography.jurisdiction($1)) })
+      name: name, region: region, accepts: accepts?.map(\.quietText) ?? [Geography.anywhere],
+      state: state,
+      residents: state == .frozen ? IndexSet256() : residents ?? geography.all)
+  }
+
+  private func state(_ reader: YAMLReader) -> ShardState? {
+    guard let text = reader.text() else { return nil }
+    if let state = ShardState(rawValue: text) { return state }
+    reader.problem(
+      "unknown state “\(text)”; \(suggestion(for: text, among: ShardState.allCases.map(\.rawValue)))")
+    return nil
   }
 
   /// Where a cloud region is, from the table of cloud regions, whose country must be the region's.

@@ -44,7 +44,7 @@ extension ResidencyPolicy {
     let outcome: Verdict.Outcome
     if let place {
       let isLegal = permits(compiled, dataClass: number, region: place)
-      let isServed = serving.contains(topology.regions[place].name)
+      let isServed = serves(compiled, dataClass: number, region: place)
       outcome = isLegal ? (isServed ? .allowed : .unserved) : .refused
     } else {
       outcome = !serving.isEmpty ? .allowed : countries.isEmpty ? .unplaceable : .unserved

@@ -82,18 +82,23 @@ extension ResidencyPolicy {
     ]
   }
 
-  /// The names of the regions where the data may live and a shard accepts it, nearest first.
-  func servingRegions(_ profiles: [CompiledProfile], dataClass: Int) -> [String] {
+  /// The names of the regions where the data may live and a shard accepts it, nearest first. Homes that are in a drained region stay
+  /// served; new ones it takes none of.
+  func servingRegions(
+    _ profiles: [CompiledProfile], dataClass: Int, forNewHomes: Bool = true
+  ) -> [String] {
     var names: [String] = []
-    for shard in shardsByPreference(profiles, dataClass: dataClass).joined()
+    for shard in shardsByPreference(profiles, dataClass: dataClass, forNewHomes: forNewHomes)
+      .joined()
     where !names.contains(shard.region) {
       names.append(shard.region)
     }
     return names
   }
 
-  func servingRegions(_ profile: CompiledProfile, dataClass: Int) -> [String] {
-    servingRegions([profile], dataClass: dataClass)
+  func serves(_ profiles: [CompiledProfile], dataClass: Int, region: Int) -> Bool {
+    servingRegions(profiles, dataClass: dataClass, forNewHomes: false)
+      .contains(topology.regions[region].name)
   }
 
   /// The exclusions that forbid a region, whoever's data it is.
@@ -162,7 +167,7 @@ private struct Explanation {
 
   func verdict(region: Int?) -> Verdict {
     let binding = constraints.binding(matching, attributes: compiled.attributes)
-    let serving = policy.servingRegions(compiled, dataClass: classNumber)
+    let serving = policy.servingRegions([compiled], dataClass: classNumber)
     let countries = constraints.permitted(by: binding).countries
 
     let outcome: Verdict.Outcome
@@ -170,7 +175,7 @@ private struct Explanation {
     var conflict: [Constraints.Identity] = []
     if let region {
       let forbidding = binding.filter { !constraints.permitted(by: $0).regions.contains(region) }
-      let accepting = serving.contains(policy.topology.regions[region].name)
+      let accepting = policy.serves([compiled], dataClass: classNumber, region: region)
       outcome = forbidding.isEmpty ? (accepting ? .allowed : .unserved) : .refused
       deciding = forbidding.isEmpty ? binding : forbidding
       conflict = Array(forbidding.prefix(1))

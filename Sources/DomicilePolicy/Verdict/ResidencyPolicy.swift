@@ -330,11 +330,18 @@ public struct ResidencyPolicy: Sendable {
 
   // MARK: Choosing
 
-  /// The shards that may take the data of a class of all these, a user or the members of a group, best first: those that
+  /// The shards that may take a new home of a class of all these, a user or the members of a group, best first: those that
   /// `prefer` names before others, then the nearest to their residences, summed up. Shards of the same list are equally good;
   /// the least loaded of them is to be chosen.
   public func shardsByPreference(
     _ profiles: [CompiledProfile], dataClass: Int
+  ) -> [[ShardDefinition]] {
+    shardsByPreference(profiles, dataClass: dataClass, forNewHomes: true)
+  }
+
+  /// With `forNewHomes` without those that are drained.
+  func shardsByPreference(
+    _ profiles: [CompiledProfile], dataClass: Int, forNewHomes: Bool
   ) -> [[ShardDefinition]] {
     let preferences = profiles.map {
       constraints.preference(
@@ -342,7 +349,9 @@ public struct ResidencyPolicy: Sendable {
     }
     var ranked: [Rank: [ShardDefinition]] = [:]
     for shard in topology.shards
-    where profiles.allSatisfy({ shard.residents.contains($0.country) }) {
+    where profiles.allSatisfy({ shard.residents.contains($0.country) })
+      && !(forNewHomes && shard.state == .draining)
+    {
       guard let region = topology.regionNumber(shard.region),
         permits(profiles, dataClass: dataClass, region: region)
       else { continue }

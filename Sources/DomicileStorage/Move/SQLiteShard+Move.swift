@@ -96,6 +96,11 @@ extension SQLiteShard {
     }
   }
 
+  /// Waits as long as a write does before it is written, and writes nothing.
+  package func waitForTurn(by deadline: ContinuousClock.Instant) async throws(StorageError) {
+    try await commits.commit(by: deadline, isCompound: false) { _ in }
+  }
+
   // MARK: Reading
 
   /// Records of a home after a position. What expires at the instant, in milliseconds since 1970, is left out. In any state of the
