@@ -32,7 +32,7 @@ extension DirectoryWriter {
     guard row.tags == request.tags else { return .failure(outrun) }
     guard let name = shardNames[source], name != request.shard else {
       return .failure(
-        StorageError(.invalidArgument, "The home is in the shard \(request.shard) already."))
+        StorageError(.outrun, "Another move has brought the home to \(request.shard) meanwhile."))
     }
     let isMoving = try connection.integer(
       "SELECT 1 FROM move WHERE user = ? AND class = ?", .integer(row.user),

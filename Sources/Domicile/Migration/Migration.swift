@@ -28,7 +28,9 @@ extension ResidencyRouter {
     let actor = self.options.actorName
     try folder.begin(id, at: begun)
     let told = Mutex(ContinuousClock.Instant?.none)
-    let migration = Migration(router: self, plan: plan, settings: options) { progress in
+    let isAlone = try folder.isNobodyElse()
+    let migration = Migration(router: self, plan: plan, settings: options, isAlone: isAlone) {
+      progress in
       let isDue = told.withLock { told in
         let isDue =
           [.finished, .aborted].contains(progress.state)
@@ -106,7 +108,9 @@ extension ResidencyRouter {
   }
 
   /// Moves homes together; for each what became of it, or nil if there is nothing to be moved any more.
-  fileprivate func carryOut(_ moves: [PlannedMove]) async -> [Result<MoveReport, RouterError>?] {
+  fileprivate func carryOut(
+    _ moves: [PlannedMove], isAlone: Bool
+  ) async -> [Result<MoveReport, RouterError>?] {
     var results = [Result<MoveReport, RouterError>?](repeating: nil, count: moves.count)
     var candidates: [(index: Int, candidate: MoveCandidate)] = []
     do throws(RouterError) {
@@ -125,7 +129,7 @@ extension ResidencyRouter {
           }
           results[index] =
             isUnderWay
-            ? await resume(entry.owner, move)
+            ? await resume(entry.owner, move, isAlone)
             : .success(
               MoveReport(
                 end: .alreadyThere, dataClass: move.dataClass, from: move.from, to: to, records: 0,
@@ -142,7 +146,7 @@ extension ResidencyRouter {
       let moved = await move(batch: candidates.map(\.candidate))
       for ((index, candidate), result) in zip(candidates, moved) {
         if case .failure(let error) = result, error.code == .moveUnderWay {
-          results[index] = await resume(candidate.owner, moves[index])
+          results[index] = await resume(candidate.owner, moves[index], isAlone)
         } else {
           results[index] = result
         }
@@ -154,16 +158,16 @@ extension ResidencyRouter {
   }
 
   /// Goes on with a move whose mover is gone; another's that is at work is left alone.
-  private func resume(_ owner: OwnerKey, _ move: PlannedMove) async -> Result<
-    MoveReport, RouterError
-  > {
+  private func resume(
+    _ owner: OwnerKey, _ move: PlannedMove, _ isAlone: Bool
+  ) async -> Result<MoveReport, RouterError> {
     do throws(RouterError) {
       let due = try routing {
         try directory.moves(of: owner).filter {
-          $0.dataClass == move.dataClass && $0.lease <= options.clock.now
+          $0.dataClass == move.dataClass && (isAlone || $0.lease <= options.clock.now)
         }
       }
-      if let report = try await takeOver(due, evenLeased: false).first { return .success(report) }
+      if let report = try await takeOver(due, evenLeased: isAlone).first { return .success(report) }
       return .failure(RouterError(.moveUnderWay, "Another process is moving this home."))
     } catch {
       return .failure(error)
@@ -195,6 +199,8 @@ private actor Migration {
   private let router: ResidencyRouter
   private let plan: MigrationPlan
   private let settings: MigrationOptions
+  /// Whether moves that stand half way when this begins have no mover any more. Those of the batches beside are another's, but not in these.
+  private let isAlone: Bool
   private let observe: @Sendable (MigrationProgress) -> MigrationWish
   private var progress = MigrationProgress()
   private var wish = MigrationWish.run
@@ -209,12 +215,13 @@ private actor Migration {
   private static let roundsMax = 60
 
   init(
-    router: ResidencyRouter, plan: MigrationPlan, settings: MigrationOptions,
+    router: ResidencyRouter, plan: MigrationPlan, settings: MigrationOptions, isAlone: Bool,
     observe: @escaping @Sendable (MigrationProgress) -> MigrationWish
   ) {
     self.router = router
     self.plan = plan
     self.settings = settings
+    self.isAlone = isAlone
     self.observe = observe
     progress.homes = plan.size.homes
   }
@@ -252,7 +259,9 @@ private actor Migration {
           }
           await giveWay(to: batch)
           running += 1
-          group.addTask { [router] in (batch, await router.carryOut(batch)) }
+          group.addTask { [router, isAlone] in
+            (batch, await router.carryOut(batch, isAlone: isAlone))
+          }
         }
         if wish == .abort { group.cancelAll() }
         guard running > 0, let (moves, outcomes) = await group.next() else { break }

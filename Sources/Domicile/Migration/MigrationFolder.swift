@@ -11,9 +11,10 @@ public struct MigrationStatus: Sendable, Codable {
   public let updated: Date
   public let progress: MigrationProgress
 
-  /// Whether a process is at it: one that is tells so every second.
+  /// Whether a process is at it.
   public var isAlive: Bool {
-    ![.finished, .aborted].contains(progress.state) && Date().timeIntervalSince(updated) < 10
+    let isOver = [.finished, .aborted].contains(progress.state)
+    return !isOver && (kill(process, 0) == 0 || errno == EPERM)
   }
 }
 
@@ -94,6 +95,13 @@ struct MigrationFolder: Sendable {
   func wish(_ id: String) -> MigrationWish {
     (try? Data(contentsOf: file(id, "wish")))
       .flatMap { MigrationWish(rawValue: String(decoding: $0, as: UTF8.self)) } ?? .run
+  }
+
+  /// Whether no other process carries out any: then moves that stand half way have no mover any more.
+  func isNobodyElse() throws(RouterError) -> Bool {
+    try statuses().allSatisfy {
+      !$0.isAlive || $0.process == ProcessInfo.processInfo.processIdentifier
+    }
   }
 
   /// Forgets what was wanted of an earlier run, and what is over for a week.

@@ -187,7 +187,7 @@ extension UserHandle {
     return try await routed(collections, deadline: deadline) { route, law, end in
       // The fast refusal; the shard's fence asks again, by what the shard itself knows.
       if hasPut && !route.isLegal {
-        try confirmTags(of: route)
+        try confirm(route)
         throw barred(route)
       }
       // What goes may go from anywhere.

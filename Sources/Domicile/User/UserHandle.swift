@@ -242,10 +242,15 @@ public struct UserHandle: Sendable {
         ? " let those leave whose tags are in the way." : " apply a policy that allows it.")
   }
 
-  /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made.
-  func confirmTags(of route: Route) throws {
-    guard try router.directory.user(routes.owner)?.tags == route.home.tags else {
+  /// A refusal without the shard's word for it needs the directory's: the tags may have changed since the route was made, or the home
+  /// may have moved to where it may be.
+  func confirm(_ route: Route) throws {
+    let entry = try router.directory.user(routes.owner)
+    guard entry?.tags == route.home.tags else {
       throw StorageError(.retagged, "The tags have changed; nothing was written.")
+    }
+    guard entry?.placement(route.home.dataClass)?.serial == route.home.serial else {
+      throw StorageError(.moved, "The home has moved; nothing was written.")
     }
   }
 
@@ -266,7 +271,7 @@ public struct UserHandle: Sendable {
   /// Refuses to read or write what may not be processed where this process runs.
   func checkIsProcessable(_ route: Route) throws {
     if route.isProcessable { return }
-    try confirmTags(of: route)
+    try confirm(route)
     let verdict = try? router.policy.processingVerdict(
       for: routes.entry, dataClass: route.home.dataClass, in: router.options.location)
     throw RouterError(
