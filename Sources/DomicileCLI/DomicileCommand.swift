@@ -12,7 +12,7 @@ struct DomicileCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InitCommand.self, PolicyCommand.self, AdmitCommand.self, RetagCommand.self,
+      InitCommand.self, PolicyCommand.self, TopologyCommand.self, AdmitCommand.self, RetagCommand.self,
       GroupCommand.self, ImportCommand.self, WhereCommand.self, PlacementsCommand.self,
       ShardsCommand.self, PutCommand.self,
       GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,

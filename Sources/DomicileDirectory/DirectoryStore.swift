@@ -29,9 +29,11 @@ package protocol DirectoryStore: LedgerStore {
 
   /// Puts a policy in force, with a new generation; the one in force, if it is the same.
   ///
-  /// - Throws: ``StorageError`` as ``refusal(of:)`` says.
+  /// - Parameter base: Only over this one, if it is not nil.
+  /// - Throws: ``StorageError`` as ``refusal(of:)`` says; `policyChanged` if another than `base` is in force.
   func apply(
-    _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
+    _ policy: ResidencyPolicy, over base: LawReference?, at time: Date,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> LawReference
 
   /// Puts a later phase of the policy in force into force. Where other texts are in force by now they stay: their

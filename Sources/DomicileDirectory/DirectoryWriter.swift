@@ -130,7 +130,10 @@ package final class DirectoryWriter: CommitContext {
     policy.digest == inForce.digest ? try apply(policy, at: time) : inForce
   }
 
-  func apply(_ policy: ResidencyPolicy, at time: Date) throws -> LawReference {
+  func apply(
+    _ policy: ResidencyPolicy, over base: LawReference? = nil, at time: Date
+  ) throws -> LawReference {
+    if let base, base != inForce { throw policyChanged }
     // The same, in the same phase or an earlier one: a phase that has ended is over.
     if policy.digest == inForce.digest, policy.phase.start.map({ $0 <= day }) ?? true {
       return inForce

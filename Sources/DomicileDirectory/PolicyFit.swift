@@ -42,7 +42,8 @@ extension Connection {
         .shardInUse,
         "The topology drops the shard \(shard.name) of the region \(shard.region)"
           + " (\(shard.country)), or puts it elsewhere, but it holds \(shard.placements)"
-          + " placements. Nothing was applied. Keep the shard where it is.")
+          + " placements. Nothing was applied. Keep the shard where it is; to remove it, drain it and move them (“domicile plan --from"
+          + " \(shard.name)”) first.")
     }
     return nil
   }

@@ -262,9 +262,12 @@ package final class SQLiteDirectory: DirectoryStore {
   }
 
   package func apply(
-    _ policy: ResidencyPolicy, at time: Date, by deadline: ContinuousClock.Instant
+    _ policy: ResidencyPolicy, over base: LawReference? = nil, at time: Date,
+    by deadline: ContinuousClock.Instant
   ) async throws(StorageError) -> LawReference {
-    try await commits.commit(by: deadline) { writer in try writer.apply(policy, at: time) }
+    try await commits.commit(by: deadline) { writer in
+      try writer.apply(policy, over: base, at: time)
+    }
   }
 
   package func beginPhase(

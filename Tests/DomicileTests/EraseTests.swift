@@ -289,7 +289,7 @@ import Testing
       let policy = try ResidencyPolicy(
         files: Self.retention.replacing("shortest: 5y", in: "policy.yaml", with: "shortest: 9y"))
       _ = try await router.directory.apply(
-        policy, at: deployment.clock.now, by: .now + .seconds(10))
+        policy, over: nil, at: deployment.clock.now, by: .now + .seconds(10))
       deployment.clock.advance(by: .seconds(6 * 365 * 86_400))
       let receipt = try await router.erase(UserID("ada"), dataClasses: ["payments"])
       #expect(receipt.held.map(\.rule) == ["payments: shortest 9y (policy.yaml:9)"])

@@ -30,13 +30,20 @@ extension ResidencyRouter {
 
   /// Puts a policy in force, in the phase of the day that it was compiled for, or of a later day that has been seen.
   public func apply(_ policy: ResidencyPolicy) async throws(RouterError) -> PolicyApplication {
+    try await apply(policy, over: nil)
+  }
+
+  /// With a base only over this.
+  func apply(
+    _ policy: ResidencyPolicy, over base: LawReference?
+  ) async throws(RouterError) -> PolicyApplication {
     let day = try today()
     let policy =
       policy.day >= day
       ? policy : try routing { try policy.compiled(on: day) }
     if let refusal = refusal(of: policy) { throw refusal }
     return try await enact(policy) { deadline throws(StorageError) in
-      try await directory.apply(policy, at: options.clock.now, by: deadline)
+      try await directory.apply(policy, over: base, at: options.clock.now, by: deadline)
     }
   }
 

@@ -211,14 +211,7 @@ struct PolicyApplyCommand: AsyncParsableCommand {
       """)
   var dryRun = false
 
-  @Option(help: ArgumentHelp("How many homes at most it is meant to bar.", valueName: "homes"))
-  var bars: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "How many records at most it is meant to end sooner than they end now.", valueName: "records")
-  )
-  var shortens: Int?
+  @OptionGroup var limits: EffectLimits
 
   func validate() throws {
     if day.on != nil, !dryRun {
@@ -229,18 +222,10 @@ struct PolicyApplyCommand: AsyncParsableCommand {
   func run() async throws {
     let policy = try regions.policy(on: day)
     try await deployment.withRouter { router in
-      let impact = await router.impact(of: policy)
       let old = try day.compile(router.policy)
-      var later: [(day: PolicyDay, impact: PolicyImpact)] = []
-      for day in try PolicyDifference.laterDays(from: old, to: policy) {
-        later.append((day, try await router.impact(of: policy, on: day)))
-      }
+      let (impact, later) = try await router.impacts(of: policy, insteadOf: old)
       if dryRun { return try printTrial(old, policy, impact, later) }
-      // What is refused anyway needs no confirmation.
-      if impact.refusal == nil, let missing = unconfirmed(impact, later) {
-        Terminal.error("notConfirmed: Nothing was applied. \(missing)")
-        throw ExitCode.validationFailure
-      }
+      try limits.check(impact, later)
       let before = router.policyGeneration
       let application = try await router.apply(policy)
       let done = application.generation == before ? "in force already" : "applied"
@@ -262,6 +247,41 @@ struct PolicyApplyCommand: AsyncParsableCommand {
       impact.printBarred()
     }
     if impact.refusal != nil { throw ExitCode.failure }
+  }
+}
+
+extension ResidencyRouter {
+  /// What a policy does to what is stored: now, and on the later days on which it would do other things than the old one.
+  func impacts(
+    of policy: ResidencyPolicy, insteadOf old: ResidencyPolicy
+  ) async throws -> (now: PolicyImpact, later: [(day: PolicyDay, impact: PolicyImpact)]) {
+    var later: [(day: PolicyDay, impact: PolicyImpact)] = []
+    for day in try PolicyDifference.laterDays(from: old, to: policy) {
+      later.append((day, try await impact(of: policy, on: day)))
+    }
+    return (await impact(of: policy), later)
+  }
+}
+
+/// How much of what is stored something that is applied may bar, or end.
+struct EffectLimits: ParsableArguments {
+  @Option(help: ArgumentHelp("How many homes at most it is meant to bar.", valueName: "homes"))
+  var bars: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How many records at most it is meant to end sooner than they end now.", valueName: "records")
+  )
+  var shortens: Int?
+
+  /// Ends the command if more would happen than the options say is meant.
+  func check(
+    _ impact: PolicyImpact, _ later: [(day: PolicyDay, impact: PolicyImpact)]
+  ) throws {
+    // What is refused anyway needs no confirmation.
+    guard impact.refusal == nil, let missing = unconfirmed(impact, later) else { return }
+    Terminal.error("notConfirmed: Nothing was applied. \(missing)")
+    throw ExitCode.validationFailure
   }
 
   /// What the policy would do to what is stored that the options do not say is meant; nil if nothing.

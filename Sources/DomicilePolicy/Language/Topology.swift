@@ -70,3 +70,52 @@ extension ShardDefinition {
     policy.geography.number(of: profile.residence).map(residents.contains) ?? false
   }
 }
+
+extension RegionTopology {
+  /// What is different in another topology: a line for each operator, region and shard, `+` before what is new there, `-` before what is
+  /// gone, `~` before what has changed.
+  public func changes(to other: RegionTopology) -> [String] {
+    var lines = directoryRegion == other.directoryRegion
+      ? [] : ["~ directory: \(directoryRegion) → \(other.directoryRegion)"]
+    lines += Self.changes(
+      regions.map { ($0.name, $0.described) }, other.regions.map { ($0.name, $0.described) },
+      "region")
+    lines += Self.changes(
+      shards.map { ($0.name, $0.described) }, other.shards.map { ($0.name, $0.described) }, "shard")
+    return lines
+  }
+
+  private static func changes(
+    _ old: [(String, [String])], _ new: [(String, [String])], _ kind: String
+  ) -> [String] {
+    let before = Dictionary(old, uniquingKeysWith: { first, _ in first })
+    let after = Dictionary(new, uniquingKeysWith: { first, _ in first })
+    return Set(before.keys).union(after.keys).sorted().compactMap { name in
+      switch (before[name], after[name]) {
+      case (let old?, let new?):
+        let changed = zip(old, new).filter { $0 != $1 }.map { "\($0) → \($1)" }
+        return changed.isEmpty ? nil : "~ \(kind) \(name): \(changed.joined(separator: ", "))"
+      case (let old?, nil): return "- \(kind) \(name): \(old.joined(separator: ", "))"
+      case (nil, let new?): return "+ \(kind) \(name): \(new.joined(separator: ", "))"
+      case (nil, nil): return nil
+      }
+    }
+  }
+}
+
+extension Region {
+  fileprivate var described: [String] {
+    [
+      "\(country)", "operator \(operatedBy.name)",
+      "jurisdictions \(operatedBy.jurisdictions.map(\.description).joined(separator: " "))",
+      "certifications \(operatedBy.certifications.isEmpty ? "none" : operatedBy.certifications.sorted().joined(separator: " "))",
+      "cloud \(cloud ?? "none")",
+    ]
+  }
+}
+
+extension ShardDefinition {
+  fileprivate var described: [String] {
+    ["in \(region)", "accepts \(accepts.joined(separator: " "))", state.rawValue]
+  }
+}
