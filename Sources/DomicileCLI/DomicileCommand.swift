@@ -12,9 +12,10 @@ struct DomicileCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InitCommand.self, PolicyCommand.self, TopologyCommand.self, AdmitCommand.self, RetagCommand.self,
+      InitCommand.self, PolicyCommand.self, TopologyCommand.self, AdmitCommand.self,
+      RetagCommand.self,
       GroupCommand.self, ImportCommand.self, WhereCommand.self, PlacementsCommand.self,
-      ShardsCommand.self, PutCommand.self,
+      ShardsCommand.self, StatusCommand.self, PutCommand.self,
       GetCommand.self, DeleteCommand.self, ListCommand.self, LifetimeCommand.self,
       EraseCommand.self, HoldCommand.self, MoveCommand.self, PlanCommand.self,
       MigrateCommand.self, EvacuateCommand.self, SweepCommand.self, LedgerCommand.self,

@@ -27,9 +27,8 @@ package protocol DirectoryStore: LedgerStore {
   /// holds placements, or changes its region or country; `collectionInUse` likewise of collections and classes.
   func refusal(of policy: ResidencyPolicy) throws(StorageError) -> StorageError?
 
-  /// Puts a policy in force, with a new generation; the one in force, if it is the same.
+  /// Puts a policy in force, with a new generation; the one in force, if it is the same. With a base only over that.
   ///
-  /// - Parameter base: Only over this one, if it is not nil.
   /// - Throws: ``StorageError`` as ``refusal(of:)`` says; `policyChanged` if another than `base` is in force.
   func apply(
     _ policy: ResidencyPolicy, over base: LawReference?, at time: Date,
@@ -54,6 +53,12 @@ package protocol DirectoryStore: LedgerStore {
   // Users.
 
   func user(_ owner: OwnerKey) throws(StorageError) -> UserEntry?
+
+  /// How many users and groups there are, and how many of them, or of their classes, are being erased.
+  func sums() throws(StorageError) -> (users: Int, erasures: Int)
+
+  /// The bytes of the WAL; 0 if there is none.
+  var walBytes: Int { get }
 
   /// Users and groups by their aliases; nil where there is none.
   func users(named aliases: [OwnerAlias]) throws(StorageError) -> [UserEntry?]

@@ -199,6 +199,23 @@ package final class SQLiteDirectory: DirectoryStore {
     try readers.read { reader in try reader.user(owner) }
   }
 
+  package func sums() throws(StorageError) -> (users: Int, erasures: Int) {
+    try readers.read { reader in
+      try reader.connection.snapshot {
+        (
+          users: Int(try reader.connection.integer("SELECT count(*) FROM user") ?? 0),
+          erasures: Int(
+            try reader.connection.integer(
+              "SELECT count(*) FROM user WHERE erasure_due IS NOT NULL OR erasure_lease IS NOT NULL"
+            )
+              ?? 0)
+        )
+      }
+    }
+  }
+
+  package var walBytes: Int { DatabaseFile.walBytes(commits.path) }
+
   package func users(named aliases: [OwnerAlias]) throws(StorageError) -> [UserEntry?] {
     try readers.read { reader in
       try reader.connection.snapshot { try aliases.map(reader.user(named:)) }

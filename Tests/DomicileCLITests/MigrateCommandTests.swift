@@ -36,7 +36,8 @@ import Testing
     let plan = try await workspace.json("plan --from mumbai --json --data data") as? [String: Any]
     #expect((plan?["summary"] as? [String: Any])?["homes"] as? Int == 0)
     #expect(try await records(workspace) == ["0"])
-    #expect(try await workspace.domicile("move status --data data").output == "no moves are under way\n")
+    #expect(
+      try await workspace.domicile("move status --data data").output == "no moves are under way\n")
     let doctor = try await workspace.domicile("doctor --deep --data data")
     #expect(doctor.exitCode == 0, "\(doctor)")
   }
@@ -137,7 +138,8 @@ import Testing
     // Slow enough for the others to come.
     let process = try workspace.start(
       Workspace.tool,
-      "migrate p.jsonl --max-bytes-per-second 200 --data data".split(separator: " ").map(String.init))
+      "migrate p.jsonl --max-bytes-per-second 200 --data data".split(separator: " ").map(
+        String.init))
     func ask(_ word: String) async throws {
       while try await workspace.domicile("migrate \(word) --data data").exitCode != 0 {}
     }
@@ -167,12 +169,14 @@ import Testing
               reason: A test.
           otherwise: {store: anywhere}
           """))
-    let applied = try await workspace.domicile("policy apply --regions regions --bars 8 --data data")
+    let applied = try await workspace.domicile(
+      "policy apply --regions regions --bars 8 --data data")
     try #require(applied.exitCode == 0, "\(applied)")
     let refused = try await workspace.domicile("migrate p.jsonl --data data")
     #expect(refused.exitCode == 1)
     #expect(
-      refused.error.contains("a new plan would have 0 homes more, 0 fewer, and 8 with another target"),
+      refused.error.contains(
+        "a new plan would have 0 homes more, 0 fewer, and 8 with another target"),
       "\(refused)")
     #expect(refused.error.contains("planOutdated: "), "\(refused)")
     let plan = try await workspace.domicile("plan --out p.jsonl --data data")

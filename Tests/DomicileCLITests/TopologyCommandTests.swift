@@ -30,7 +30,8 @@ import Testing
         "+ region oslo: IE, operator own-ie, jurisdictions IE, certifications none, cloud none\n+ shard oslo-1: in oslo, accepts anywhere, open\n"
       ), "\(added)")
     #expect(try await run(workspace, "topology apply t.json").output.hasPrefix("applied: "))
-    #expect(try await run(workspace, "topology apply t.json").output.hasPrefix("in force already: "))
+    #expect(
+      try await run(workspace, "topology apply t.json").output.hasPrefix("in force already: "))
     _ = try await run(workspace, "move ada --class messages --to oslo")
 
     // It holds something: it cannot be dropped.
@@ -45,7 +46,9 @@ import Testing
       ), "\(refused)")
     #expect(refused.error.contains("domicile plan --from oslo-1"), "\(refused)")
 
-    try edit(workspace, "dublin: {", Self.oslo.replacingOccurrences(of: "oslo: {", with: "oslo: {state: draining, "))
+    try edit(
+      workspace, "dublin: {",
+      Self.oslo.replacingOccurrences(of: "oslo: {", with: "oslo: {state: draining, "))
     let drained = try await run(workspace, "topology plan --regions regions --out t.json")
     #expect(
       drained.output.hasPrefix(

@@ -103,7 +103,8 @@ import Testing
     async throws
   {
     try await deployed().withRouter { router in
-      #expect(await router.impact(of: try ResidencyPolicy(files: Self.drainedMumbai)).barredHomes == 0)
+      #expect(
+        await router.impact(of: try ResidencyPolicy(files: Self.drainedMumbai)).barredHomes == 0)
       #expect(try await router.apply(Self.drainedMumbai).isApplied)
       let user = try await router.user(UserID("u0"))
       try await user.put("still".utf8, key: "k", in: .inbox)
@@ -132,7 +133,8 @@ import Testing
 
   @Test func `a frozen region's homes are barred until they are moved`() async throws {
     try await deployed(users: 2).withRouter { router in
-      #expect(await router.impact(of: try ResidencyPolicy(files: Self.frozenMumbai)).barredHomes == 2)
+      #expect(
+        await router.impact(of: try ResidencyPolicy(files: Self.frozenMumbai)).barredHomes == 2)
       #expect(try await router.apply(Self.frozenMumbai).isApplied)
       let user = try await router.user(UserID("u0"))
       let error = await #expect(throws: RouterError.self) {
@@ -147,7 +149,8 @@ import Testing
 
   // MARK: Carrying out
 
-  @Test func `a plan made by another policy is refused, and one of a candidate until it is in force`()
+  @Test
+  func `a plan made by another policy is refused, and one of a candidate until it is in force`()
     async throws
   {
     try await deployed(users: 2).withRouter { router in

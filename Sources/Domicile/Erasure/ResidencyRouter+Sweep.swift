@@ -114,6 +114,7 @@ extension ResidencyRouter {
       await tendLedger()
       rounds.nextErasures = .now + .seconds(60)
       await migrateByItself()
+      if let status = try? await status() { metrics.record(status) }
     }
   }
 }

@@ -44,6 +44,20 @@ public struct ShardStatus: Sendable, Codable {
   public let purgePendingSeconds: Double?
   /// Whether nothing is swept, because the clock differs from what the shard knows of the time.
   public let isClockInDoubt: Bool
+  /// Whether it takes homes.
+  public let state: ShardState
+  /// Homes that the policy in force forbids; nil while they are being counted.
+  public let barredHomes: Int?
+  /// The bytes of its write-ahead log.
+  public let walBytes: Int?
+  /// Bytes that are free on its volume.
+  public let freeBytes: Int?
+  /// Whether the space is there that is kept back for a full disk; nil if none is to be.
+  public let hasBallast: Bool?
+  /// How long a write waits just now before it is written, behind those of this and other processes, in seconds.
+  public let writeWaitSeconds: Double?
+  /// For how many seconds the oldest record that has expired has waited to be deleted.
+  public let sweepLagSeconds: Double?
   /// Why it cannot be used, if that is so.
   public let problem: String?
 }
@@ -78,6 +92,7 @@ extension ResidencyRouter {
   public func shardStatuses() async throws(RouterError) -> [ShardStatus] {
     let current = inForce
     let entries = try routing { try directory.shards() }
+    let barred = try routing { try directory.barredHomes() }
     var result: [ShardStatus] = []
     for definition in current.policy.topology.shards {
       guard
@@ -89,6 +104,8 @@ extension ResidencyRouter {
       var purge = PurgeState.done
       var isClockInDoubt = false
       var problem: String?
+      var (wait, lag): (Double?, Double?) = (nil, nil)
+      var opened: SQLiteShard?
       do throws(RouterError) {
         let shard = try await shard(definition, in: current, by: .now + options.deadline)
         let stamp = try routing(region: region.name) { try shard.stampedLaw().0 }
@@ -97,6 +114,16 @@ extension ResidencyRouter {
         depth = shard.depth
         purge = shard.purgeState
         isClockInDoubt = shard.isClockInDoubt
+        opened = shard
+        lag = try routing(region: region.name) { try shard.sweepLagSeconds() }
+        // The first opens the file for writing, if nobody here has.
+        for _ in 0..<2 {
+          let start = ContinuousClock.now
+          try await routing(region: region.name) {
+            try await shard.waitForTurn(by: start + options.deadline)
+          }
+          wait = (ContinuousClock.now - start) / .seconds(1)
+        }
       } catch {
         problem = "\(error)"
       }
@@ -109,7 +136,10 @@ extension ResidencyRouter {
           generation: generation,
           isCurrent: generation.map { Int64($0) == current.reference.generation } ?? false,
           fileBytes: fileBytes, queueDepth: depth, purgePendingSeconds: purge.seconds,
-          isClockInDoubt: isClockInDoubt, problem: problem))
+          isClockInDoubt: isClockInDoubt, state: definition.state,
+          barredHomes: barred[definition.name], walBytes: opened?.walBytes,
+          freeBytes: opened?.volumeFreeBytes, hasBallast: opened?.hasBallast,
+          writeWaitSeconds: wait, sweepLagSeconds: lag, problem: problem))
     }
     return result
   }

@@ -99,12 +99,15 @@ extension ResidencyRouter {
     let current = try await currentPolicy()
     let digest = "\(current.policy.digest)"
     let generation = plan.header.generation
-    guard plan.header.digest != digest || generation ?? current.reference.generation != current.reference.generation
+    guard
+      plan.header.digest != digest
+        || generation ?? current.reference.generation != current.reference.generation
     else { return }
     throw RouterError(
       .planOutdated,
       "The plan was made by \(generation.map { "the policy of generation \($0)" } ?? "a candidate"), digest \(plan.header.digest.prefix(12));"
-        + " in force is generation \(current.reference.generation), digest \(digest.prefix(12)). Nothing was moved. Make a new plan.")
+        + " in force is generation \(current.reference.generation), digest \(digest.prefix(12)). Nothing was moved. Make a new plan."
+    )
   }
 
   /// Moves homes together; for each what became of it, or nil if there is nothing to be moved any more.

@@ -25,14 +25,16 @@ public struct MigrationPlan: Sendable {
   public init(file path: String) throws(RouterError) {
     let lines = try PlanLines(path: path)
     guard let first = try lines.next() else {
-      throw RouterError(.invalidPlan, "The plan \(path) is empty. Make one by “domicile plan --out”.")
+      throw RouterError(
+        .invalidPlan, "The plan \(path) is empty. Make one by “domicile plan --out”.")
     }
     guard let header = try? Self.decoder.decode(MigrationHeader.self, from: first),
       header.format == MigrationHeader.currentFormat
     else {
       throw RouterError(
         .invalidPlan,
-        "Line 1 of \(path) is not the header of a plan that this version of Domicile reads. Make one by “domicile plan --out”.")
+        "Line 1 of \(path) is not the header of a plan that this version of Domicile reads. Make one by “domicile plan --out”."
+      )
     }
     var number = 1
     while let line = try lines.next() {
@@ -40,7 +42,8 @@ public struct MigrationPlan: Sendable {
       guard (try? Self.decoder.decode(PlannedMove.self, from: line))?.isValid == true else {
         throw RouterError(
           .invalidPlan,
-          "Line \(number) of \(path) is not a home of a plan. Nothing was moved. Take the line out, or make a new plan.")
+          "Line \(number) of \(path) is not a home of a plan. Nothing was moved. Take the line out, or make a new plan."
+        )
       }
     }
     self.init(header: header, PlannedMoves(source: .file(path)))
@@ -167,7 +170,8 @@ private final class PlanLines {
     self.path = path
     guard let handle = FileHandle(forReadingAtPath: path) else {
       throw RouterError(
-        .invalidPlan, "There is no plan \(path), or it cannot be read. Make one by “domicile plan --out”.")
+        .invalidPlan,
+        "There is no plan \(path), or it cannot be read. Make one by “domicile plan --out”.")
     }
     self.handle = handle
   }

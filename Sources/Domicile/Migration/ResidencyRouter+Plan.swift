@@ -23,7 +23,8 @@ extension ResidencyRouter {
     let policy = candidate ?? current.policy
     let header = MigrationHeader(
       format: MigrationHeader.currentFormat,
-      id: String(UInt32(truncatingIfNeeded: options.random()) | 1 << 31, radix: 16), scope: scope, to: region,
+      id: String(UInt32(truncatingIfNeeded: options.random()) | 1 << 31, radix: 16), scope: scope,
+      to: region,
       digest: "\(policy.digest)",
       generation: policy.digest == current.policy.digest ? current.reference.generation : nil,
       made: options.clock.now)
@@ -190,8 +191,10 @@ struct MovePlanner {
     let anywhere = try? policy.verdict(
       for: kind.profile, isGroup: kind.isGroup, dataClass: kind.dataClass)
     let conflict = anywhere?.conflict.map(\.name) ?? []
+    let rules = anywhere?.rules.map(\.name) ?? []
     return Judged(
-      why: why, choices: choices, conflict: conflict.isEmpty ? ["noOtherShard"] : conflict)
+      why: why, choices: choices,
+      conflict: conflict.isEmpty ? ["noOtherShard"] + rules : conflict)
   }
 
   private func isTarget(_ shard: ShardDefinition, of kind: Kind) -> Bool {

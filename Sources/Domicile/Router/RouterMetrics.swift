@@ -84,6 +84,33 @@ final class RouterMetrics: Sendable {
     ).record(state.seconds ?? 0)
   }
 
+  /// What ``ResidencyRouter/status()`` says of shards and moves.
+  func record(_ status: DeploymentStatus) {
+    func gauge(_ label: String, _ value: Double?, _ dimensions: [(String, String)]) {
+      guard let value else { return }
+      Gauge(label: label, dimensions: dimensions, factory: factory).record(value)
+    }
+    for shard in status.shards where shard.isCarried {
+      let labels = [("region", shard.region), ("shard", shard.shard)]
+      gauge("domicile.shard.homes", Double(shard.placements), labels)
+      gauge("domicile.shard.barred", shard.barredHomes.map(Double.init), labels)
+      gauge("domicile.shard.bytes", shard.fileBytes.map(Double.init), labels)
+      gauge("domicile.shard.wal.bytes", shard.walBytes.map(Double.init), labels)
+      gauge("domicile.shard.free.bytes", shard.freeBytes.map(Double.init), labels)
+      gauge("domicile.shard.ballast", shard.hasBallast.map { $0 ? 1 : 0 }, labels)
+      gauge("domicile.shard.queue", Double(shard.queueDepth), labels)
+      gauge("domicile.shard.write.wait.seconds", shard.writeWaitSeconds, labels)
+      gauge("domicile.shard.sweep.lag.seconds", shard.sweepLagSeconds, labels)
+      gauge("domicile.shard.up", shard.problem == nil ? 1 : 0, labels)
+      gauge("domicile.shard.behind", shard.isCurrent ? 0 : 1, labels)
+    }
+    gauge(
+      "domicile.moves.underway", Double(status.moves.reduce(0) { $0 + $1.homes }), [])
+    gauge(
+      "domicile.moves.oldest.seconds", status.moves.map(\.oldestSeconds).max() ?? 0, [])
+    gauge("domicile.erasures.unfinished", Double(status.erasures), [])
+  }
+
   private func counter(
     _ label: String, region: String, second: (String, String)
   ) -> Counter {

@@ -19,7 +19,8 @@ struct MigrateCommand: AsyncParsableCommand {
 /// How fast, and when.
 struct PaceOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("How many batches of up to 256 homes at the same time.", valueName: "number"))
+    help: ArgumentHelp("How many batches of up to 256 homes at the same time.", valueName: "number")
+  )
   var parallel = 2
 
   @Option(
@@ -68,7 +69,9 @@ struct MigrateRunCommand: AsyncParsableCommand {
   @OptionGroup var pace: PaceOptions
 
   @Flag(
-    help: "Without a plan: look every minute for homes that should not stay where they are, and move them, until stopped.")
+    help:
+      "Without a plan: look every minute for homes that should not stay where they are, and move them, until stopped."
+  )
   var watch = false
 
   func validate() throws {
@@ -112,7 +115,8 @@ struct MigrateRunCommand: AsyncParsableCommand {
       if before == nil { added += 1 } else if before != to { changed += 1 }
     }
     Terminal.error(
-      "a new plan would have \(counted(added, "home")) more, \(old.count) fewer, and \(changed) with another target")
+      "a new plan would have \(counted(added, "home")) more, \(old.count) fewer, and \(changed) with another target"
+    )
   }
 }
 
@@ -150,7 +154,8 @@ struct EvacuateCommand: AsyncParsableCommand {
       }
       if isOpen {
         Terminal.error(
-          "new users may still be placed in \(regions.map(\.name).joined(separator: ", ")): give it “state: draining” in topology.yaml, and apply it")
+          "new users may still be placed in \(regions.map(\.name).joined(separator: ", ")): give it “state: draining” in topology.yaml, and apply it"
+        )
       }
       var last = MigrationProgress()
       for _ in 0..<5 {
@@ -161,7 +166,8 @@ struct EvacuateCommand: AsyncParsableCommand {
         if moves.isEmpty {
           if summary.homesWithoutPlace > 0 {
             Terminal.error(
-              "\(counted(summary.homesWithoutPlace, "home")) may be nowhere else: “domicile plan --from \(regions[0].name)” says why")
+              "\(counted(summary.homesWithoutPlace, "home")) may be nowhere else: “domicile plan --from \(regions[0].name)” says why"
+            )
             throw ExitCode.failure
           }
           if last.homes == 0 { Terminal.print("nobody is in \(place)") }
@@ -227,7 +233,8 @@ struct MigrationSubject: ParsableArguments {
         throw ValidationError(
           alive.isEmpty
             ? "No migration is going on."
-            : "Several migrations are going on; name one of \(alive.map(\.id).joined(separator: ", ")).")
+            : "Several migrations are going on; name one of \(alive.map(\.id).joined(separator: ", "))."
+        )
       }
       try router.ask(wish, ofMigration: id)
       Terminal.print("asked: \(wish == .run ? "resume" : wish.rawValue) \(id)")
@@ -293,9 +300,11 @@ extension MigrationProgress {
     let pause = longestFreezeMilliseconds.formatted(.number.precision(.fractionLength(1)))
     Terminal.print(
       "\(state.rawValue): \(counted(moved, "home")) moved, \(alreadyThere) there already, \(counted(records, "record")),"
-        + " \(bytes.formatted(.byteCount(style: .file, spellsOutZero: false))) in \(Int(secondsWorked.rounded())) s, writes waited \(pause) ms at most")
+        + " \(bytes.formatted(.byteCount(style: .file, spellsOutZero: false))) in \(Int(secondsWorked.rounded())) s, writes waited \(pause) ms at most"
+    )
     if outdated > 0 {
-      Terminal.print("\(counted(outdated, "home")) no longer where the plan has them, and left alone")
+      Terminal.print(
+        "\(counted(outdated, "home")) no longer where the plan has them, and left alone")
     }
     for (count, what) in [
       (refused, "refused"), (failed, "failed"), (unfinished, "unfinished"),
@@ -304,7 +313,8 @@ extension MigrationProgress {
     }
     for problem in problems {
       Terminal.error(
-        "\(problem.code): \(counted(problem.homes, "home")), such as \(problem.alias): \(problem.message)")
+        "\(problem.code): \(counted(problem.homes, "home")), such as \(problem.alias): \(problem.message)"
+      )
     }
   }
 

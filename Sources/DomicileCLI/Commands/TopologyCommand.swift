@@ -42,7 +42,8 @@ struct TopologyPlanCommand: AsyncParsableCommand {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         guard
           FileManager.default.createFile(
-            atPath: out, contents: try encoder.encode(change), attributes: [.posixPermissions: 0o600])
+            atPath: out, contents: try encoder.encode(change),
+            attributes: [.posixPermissions: 0o600])
         else { throw ValidationError("\(out) cannot be written. Name another file with --out.") }
       }
       if output.json {
@@ -77,7 +78,8 @@ struct TopologyApplyCommand: AsyncParsableCommand {
       let change = try? JSONDecoder().decode(TopologyChange.self, from: data)
     else {
       Terminal.error(
-        "invalidPlan: \(file) is no change of a topology, or cannot be read. Make one by “domicile topology plan --out”.")
+        "invalidPlan: \(file) is no change of a topology, or cannot be read. Make one by “domicile topology plan --out”."
+      )
       throw ExitCode.badInput
     }
     try await deployment.withRouter { router in

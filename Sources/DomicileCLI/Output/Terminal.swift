@@ -94,7 +94,9 @@ struct TextTable {
 }
 
 /// `1 home`, `2 homes`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+func counted(_ count: Int, _ noun: String, _ plural: String? = nil) -> String {
+  "\(count) \(count == 1 ? noun : plural ?? "\(noun)s")"
+}
 
 /// Prints a value as JSON with sorted keys, which docs/cli.md describes.
 func printJSON(_ value: some Encodable) throws {

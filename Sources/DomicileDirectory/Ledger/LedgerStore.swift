@@ -19,6 +19,9 @@ package protocol LedgerStore: Sendable {
   /// The shards where homes are barred, or may be: of which that is not counted yet.
   func shardsWithBarredHomes() throws(StorageError) -> [String]
 
+  /// How many homes are barred in each shard of which that has been counted since it was asked for.
+  func barredHomes() throws(StorageError) -> [String: Int]
+
   /// The shards of which what is barred there is to be counted, and noted; by name, with what the tally must carry as `due`.
   func shardsToTally() throws(StorageError) -> [String: Int64]
 

@@ -49,6 +49,17 @@ extension SQLiteDirectory {
     }
   }
 
+  package func barredHomes() throws(StorageError) -> [String: Int] {
+    try readers.read { reader in
+      let rows = try reader.connection.rows(
+        """
+        SELECT s.name, ifnull(t.barred, 0) FROM shard s LEFT JOIN tally t ON t.shard = s.id
+        WHERE t.shard IS NULL OR t.due <= t.counted
+        """, as: { ($0.text(0), Int($0.integer(1))) })
+      return Dictionary(rows, uniquingKeysWith: { first, _ in first })
+    }
+  }
+
   package func noteBarred(
     _ tally: BarringTally, by deadline: ContinuousClock.Instant
   ) async throws(StorageError) {

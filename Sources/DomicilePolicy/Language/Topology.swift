@@ -75,7 +75,8 @@ extension RegionTopology {
   /// What is different in another topology: a line for each operator, region and shard, `+` before what is new there, `-` before what is
   /// gone, `~` before what has changed.
   public func changes(to other: RegionTopology) -> [String] {
-    var lines = directoryRegion == other.directoryRegion
+    var lines =
+      directoryRegion == other.directoryRegion
       ? [] : ["~ directory: \(directoryRegion) → \(other.directoryRegion)"]
     lines += Self.changes(
       regions.map { ($0.name, $0.described) }, other.regions.map { ($0.name, $0.described) },

@@ -126,7 +126,8 @@ struct TopologyDecoder {
     guard let text = reader.text() else { return nil }
     if let state = ShardState(rawValue: text) { return state }
     reader.problem(
-      "unknown state “\(text)”; \(suggestion(for: text, among: ShardState.allCases.map(\.rawValue)))")
+      "unknown state “\(text)”; \(suggestion(for: text, among: ShardState.allCases.map(\.rawValue)))"
+    )
     return nil
   }
 

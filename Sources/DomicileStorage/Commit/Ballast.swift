@@ -16,6 +16,9 @@ package final class Ballast: Sendable {
     self.bytes = bytes
   }
 
+  /// Whether there is one; nil if none is to be kept.
+  package var isFilled: Bool? { bytes > 0 ? size == Int64(bytes) : nil }
+
   /// Whether it was given up, and there has been no room since.
   var isReleased: Bool { bytes > 0 && size == 0 }
 

@@ -56,7 +56,7 @@ package final class GroupCommit<Context: CommitContext>: Sendable {
     package init() {}
   }
 
-  let path: String
+  package let path: String
   let place: String
   let limits: Limits
   let queue: CommitQueue<Context>

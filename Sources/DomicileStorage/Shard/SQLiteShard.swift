@@ -285,6 +285,24 @@ package final class SQLiteShard: ShardStore {
     }
   }
 
+  /// The bytes of the WAL.
+  package var walBytes: Int { DatabaseFile.walBytes(commits.path) }
+
+  /// Bytes that are free on its volume; nil if nobody can say.
+  package var volumeFreeBytes: Int? { Ballast.freeBytes(onVolumeOf: commits.path) }
+
+  /// Whether the space is there that is kept back for a full disk; nil if none is to be.
+  package var hasBallast: Bool? { commits.ballast?.isFilled }
+
+  /// For how many seconds the oldest record that has expired has waited to be deleted; 0 if none has.
+  package func sweepLagSeconds() throws(StorageError) -> Double {
+    try read { reader, now in
+      let oldest = try reader.connection.integer(
+        "SELECT min(expires) FROM record WHERE expires IS NOT NULL")
+      return max(0, Double(now - (oldest ?? now)) / 1_000)
+    }
+  }
+
   /// The bytes of the database file, without the WAL.
   package func fileBytes() throws(StorageError) -> Int {
     try readers.read { reader in
