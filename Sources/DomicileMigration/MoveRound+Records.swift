@@ -50,7 +50,7 @@ extension MoveRound {
         position = end
         if chunk.records >= settings.limits.records || chunk.bytes >= settings.limits.bytes {
           try await write(&chunk, &inChunk, of: tickets, step, &results)
-          try Task.checkCancellation()
+          try checkStopped()
         }
       } while position != nil && results[index].isDone
       try await renewLease(of: tickets)
@@ -93,7 +93,7 @@ extension MoveRound {
         }
         next += 1
       }
-      try Task.checkCancellation()
+      try checkStopped()
       try await renewLease(of: tickets)
     }
     return occupied
@@ -316,7 +316,7 @@ extension MoveRound {
           lanes[lane].removeFirst()
         }
       }
-      try Task.checkCancellation()
+      try checkStopped()
       try await renewLease(of: tickets)
     }
     return results

@@ -1,12 +1,14 @@
 package import DomicileDirectory
 import DomicileStorage
 import Foundation
+import Synchronization
 
 /// Carries homes from one shard to another, many small ones together: each step is one transaction for all of them, and a home that
 /// fails a check goes its own way while the others go on.
 package struct MoveRound {
   let world: any MoveWorld
   let settings: MoveSettings
+  let stop = Stop()
   let source: SQLiteShard
   let target: SQLiteShard
   var law: LawReference
@@ -30,12 +32,31 @@ package struct MoveRound {
     _ tickets: [MoveTicket], in world: any MoveWorld, _ settings: MoveSettings = MoveSettings()
   ) async throws -> [MoveOutcome] {
     guard let first = tickets.first else { return [] }
-    var round = MoveRound(
+    let round = MoveRound(
       world: world, settings: settings,
       source: try await world.shard(first.source, by: .now + settings.stepDeadline),
       target: try await world.shard(first.target, by: .now + settings.stepDeadline),
       law: try await world.law())
-    return await round.run(tickets)
+    // A task that is cancelled can commit nothing any more, not even a thaw: the moves have a task of their own, and stop between steps.
+    let moving = Task { [round] in
+      var round = round
+      return await round.run(tickets)
+    }
+    return await withTaskCancellationHandler {
+      await moving.value
+    } onCancel: { [stop = round.stop] in
+      stop.isSet.store(true, ordering: .relaxed)
+    }
+  }
+
+  /// Set when whoever waits for the moves is cancelled.
+  final class Stop: Sendable {
+    let isSet = Atomic(false)
+  }
+
+  /// Asked where nobody waits, and before the commit point.
+  func checkStopped() throws {
+    if stop.isSet.load(ordering: .relaxed) { throw CancellationError() }
   }
 
   private init(
@@ -74,7 +95,7 @@ package struct MoveRound {
     var group = group
     var stopped: (any Error)?
     do {
-      if !group.state.isPastFlip { try Task.checkCancellation() }
+      if !group.state.isPastFlip, !group.state.isFrozen { try checkStopped() }
       try await renewLease(of: group.tickets)
       let results = try await perform(&group)
       return next(group, results)
@@ -103,7 +124,7 @@ package struct MoveRound {
       case .lost(let problem): outcomes[MoveKey(ticket)]?.problem = problem
       }
     }
-    return byOutcome.compactMap { outcome, tickets in
+    return byOutcome.flatMap { outcome, tickets -> [Group] in
       var next = group
       next.tickets = tickets
       guard next.state.completed(outcome) != nil else {
@@ -112,9 +133,15 @@ package struct MoveRound {
           outcomes[MoveKey(ticket)]?.end = isMoved ? .moved : .undone
           if isMoved { outcomes[MoveKey(ticket)]?.problem = nil }
         }
-        return nil
+        return []
       }
-      return next
+      // Fewer at a time are frozen for less time.
+      guard outcome == .tookTooLong, tickets.count > 1 else { return [next] }
+      return [tickets.prefix(tickets.count / 2), tickets.dropFirst(tickets.count / 2)].map {
+        var half = next
+        half.tickets = Array($0)
+        return half
+      }
     }
   }
 

@@ -169,6 +169,11 @@ import Testing
               reason: A test.
           otherwise: {store: anywhere}
           """))
+    let candidate = try await workspace.domicile(
+      "plan --regions regions --out candidate.jsonl --data data")
+    #expect(candidate.exitCode == 0 && candidate.output.contains("us-in-ireland"), "\(candidate)")
+    let early = try await workspace.domicile("migrate candidate.jsonl --data data")
+    #expect(early.error.contains("planOutdated: The plan was made by a candidate"), "\(early)")
     let applied = try await workspace.domicile(
       "policy apply --regions regions --bars 8 --data data")
     try #require(applied.exitCode == 0, "\(applied)")

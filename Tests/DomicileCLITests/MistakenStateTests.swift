@@ -323,7 +323,7 @@ import Testing
     expect(
       try await workspace.domicile("policy apply --regions next --data data"),
       error:
-        "shardInUse: The topology drops the shard mumbai-1 of the region mumbai (IN), or puts it elsewhere, but it holds 2 placements. Nothing was applied. Keep the shard where it is.\n",
+        "shardInUse: The topology drops the shard mumbai-1 of the region mumbai (IN), or puts it elsewhere, but it holds 2 placements. Nothing was applied. Keep the shard where it is; to remove it, drain it and move them (“domicile plan --from mumbai-1”) first.\n",
       exitCode: 1)
     #expect(try await workspace.domicile("where ida --data data").exitCode == 0)
   }

@@ -96,8 +96,9 @@ import Testing
         == ["ashburn-1", "dublin-1", "dublin-2", "mumbai-1"])
     #expect(
       keys(rows[1]) == [
-        "accepts", "country", "fileBytes", "generation", "isCarried", "isClockInDoubt",
-        "isCurrent", "operatedBy", "placements", "queueDepth", "region", "shard",
+        "accepts", "barredHomes", "country", "fileBytes", "freeBytes", "generation", "hasBallast",
+        "isCarried", "isClockInDoubt", "isCurrent", "operatedBy", "placements", "queueDepth",
+        "region", "shard", "state", "sweepLagSeconds", "walBytes", "writeWaitSeconds",
       ])
     #expect(rows[1]["isCurrent"] as? Bool == true)
     #expect(keys(rows[0]).contains("problem") && rows[0]["isCarried"] as? Bool == false)

@@ -180,6 +180,37 @@ import Testing
     try await moving.check(in: "dublin", "full")
   }
 
+  @Test(arguments: [
+    (MoveState.Step.copy, MoveReport.End.unfinished), (.verify, .unfinished), (.freeze, .moved),
+    (.open, .moved), (.empty, .moved),
+  ])
+  func `a move whose task is cancelled stops where nobody waits, or goes on to its end`(
+    step: MoveState.Step, end: MoveReport.End
+  ) async throws {
+    let moving = try await MovingUser()
+    let task = Mutex(Task<MoveReport, any Error>?.none)
+    let stop = MoveStop(at: nil)
+    try await moving.deployment.withRouter({
+      $0.moveSettings.observe = { point in
+        try await stop.reach(point)
+        if point.step == step, !point.isBefore { task.withLock { $0?.cancel() } }
+      }
+    }) { router in
+      let moved = task.withLock { task in
+        let move = Task { try await router.move(user, dataClass: "messages", to: "mumbai") }
+        task = move
+        return move
+      }
+      let report = try await moved.value
+      #expect(report.end == end)
+      #expect(report.problem?.code == (end == .moved ? nil : .cancelled))
+      try await router.user(user).put("at once".utf8, key: "k", in: .inbox)
+      try await router.user(user).delete("k", in: .inbox)
+      if end == .unfinished { _ = try await router.resumeMoves(of: user) }
+    }
+    try await moving.check(in: "mumbai", "\(step)")
+  }
+
   @Test func `freezes that take too long are given up, and the home stays`() async throws {
     let moving = try await MovingUser()
     let stop = MoveStop(at: nil)

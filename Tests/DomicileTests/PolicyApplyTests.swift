@@ -220,7 +220,8 @@ import Testing
         #expect(
           error.message == "The topology drops the shard mumbai-1 of the region mumbai (IN), or"
             + " puts it elsewhere, but it holds 2 placements. Nothing was applied. Keep the shard"
-            + " where it is.")
+            + " where it is; to remove it, drain it and move them (“domicile plan --from mumbai-1”)"
+            + " first.")
       }
       #expect(router.policyGeneration == generation)
       // A shard that holds nothing may go.

@@ -208,6 +208,8 @@ private actor Migration {
   private var progress = MigrationProgress()
   private var wish = MigrationWish.run
   private var workDone = 0.0
+  /// Of homes that did not have to be moved any more: that says nothing of the speed.
+  private var workSaved = 0.0
   /// What somebody else has in hand, or what failed for a while.
   private var later: [(move: PlannedMove, problem: RouterError?)] = []
   /// The least that a write has waited.
@@ -287,6 +289,9 @@ private actor Migration {
       switch report.end {
       case .moved: progress.moved += 1
       case .alreadyThere: progress.alreadyThere += 1
+      // The disks had too much to do for a freeze: perhaps not in a second.
+      case .undone where report.problem?.code == .deadlineExceeded:
+        (isDone, problem) = (false, report.problem)
       case .undone:
         progress.failed += 1
         if let problem = report.problem { progress.add(problem, alias: move.alias) }
@@ -304,7 +309,12 @@ private actor Migration {
         progress.add(error, alias: move.alias)
       }
     }
-    if isDone { workDone += move.work } else { later.append((move, problem)) }
+    guard isDone else { return later.append((move, problem)) }
+    if case .success(let report) = outcome, report.end != .alreadyThere {
+      workDone += move.work
+    } else {
+      workSaved += move.work
+    }
   }
 
   // MARK: Pace
@@ -345,7 +355,8 @@ private actor Migration {
     if progress.state == .running { progress.secondsWorked += (now - since) / .seconds(1) }
     since = now
     if workDone > 0 {
-      progress.secondsLeft = max(0, plan.size.work - workDone) * progress.secondsWorked / workDone
+      progress.secondsLeft =
+        max(0, plan.size.work - workSaved - workDone) * progress.secondsWorked / workDone
     }
     wish = observe(progress)
   }

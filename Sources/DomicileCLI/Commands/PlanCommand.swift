@@ -33,7 +33,7 @@ struct PlanCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let candidate = try regions.map { try RegionsOptions.policy(folder: $0, on: DayOptions()) }
+    let candidate = try regions.map { try RegionsOptions.policy(folder: $0) }
     try await deployment.withRouter { router in
       var listed: [PlannedMove] = []
       let (header, summary) = try await scope.plan(
