@@ -272,6 +272,8 @@ private actor Migration {
         guard running > 0, let (moves, outcomes) = await group.next() else { break }
         running -= 1
         for (move, outcome) in zip(moves, outcomes) { note(move, outcome) }
+        let freezes = outcomes.compactMap { try? $0?.get().longestFreeze }
+        if let longest = freezes.max(), longest > .zero { batches.adapt(to: longest) }
         tell()
       }
     }

@@ -133,19 +133,29 @@ struct PlannedBatches {
   private var moves: AnyIterator<PlannedMove>
   private var waiting: [[String]: [PlannedMove]] = [:]
 
-  private static let homesMax = 256
+  /// Of a batch; see ``adapt(to:)``.
+  private var homesMax = 64
   private static let bytesMax = 64 << 20
 
   init(_ moves: PlannedMoves) { self.moves = moves.makeIterator() }
 
   init(_ moves: [PlannedMove]) { self.init(PlannedMoves(source: .list(moves))) }
 
+  /// Writers of a batch wait together: with fewer where a freeze was long, with more where it was short.
+  mutating func adapt(to longestFreeze: Duration) {
+    if longestFreeze > .milliseconds(50) {
+      homesMax = max(8, homesMax / 2)
+    } else if longestFreeze < .milliseconds(20) {
+      homesMax = min(256, homesMax * 2)
+    }
+  }
+
   mutating func next() -> [PlannedMove]? {
     while let move = moves.next() {
       let ends = [move.from, move.to ?? ""]
       waiting[ends, default: []].append(move)
       let batch = waiting[ends] ?? []
-      if batch.count >= Self.homesMax
+      if batch.count >= homesMax
         || batch.reduce(0, { $0 + ($1.bytes ?? 0) }) >= Self.bytesMax
       {
         waiting[ends] = nil

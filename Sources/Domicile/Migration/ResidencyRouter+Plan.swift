@@ -34,31 +34,29 @@ extension ResidencyRouter {
         placements: try directory.shards())
     }
     var summary = MigrationSummary()
-    func add(_ entries: [UserEntry]) async throws {
-      for entry in entries {
+    var page: [UserEntry]
+    if let user { page = [try entry(of: user)] } else { page = try nextUsers(after: 0) }
+    while let end = page.last {
+      for entry in page {
         for move in planner.moves(of: entry) {
           let counted = await counted(move, of: entry)
           summary.add(counted)
-          try body(counted)
+          try routing { try body(counted) }
         }
       }
-    }
-    try await routing {
-      if let user {
-        let owner = key.owner(ofUser: try user.checked())
-        guard let entry = try directory.user(owner) else { throw Self.userNotFound }
-        try await add([entry])
-      } else {
-        var last: Int64 = 0
-        while true {
-          let page = try directory.users(after: last, limit: 1_000)
-          guard let end = page.last else { break }
-          try await add(page)
-          last = end.id
-        }
-      }
+      page = user == nil ? try nextUsers(after: end.id) : []
     }
     return (header, summary)
+  }
+
+  private func entry(of user: UserID) throws(RouterError) -> UserEntry {
+    let owner = key.owner(ofUser: try user.checked())
+    guard let entry = try routing({ try directory.user(owner) }) else { throw Self.userNotFound }
+    return entry
+  }
+
+  private func nextUsers(after id: Int64) throws(RouterError) -> [UserEntry] {
+    try routing { try directory.users(after: id, limit: 1_000) }
   }
 
   private func counted(_ move: PlannedMove, of entry: UserEntry) async -> PlannedMove {

@@ -32,6 +32,15 @@ struct InitCommand: AsyncParsableCommand {
   }
 }
 
+/// Says what became of an apply, and ends with the exit code for that.
+func report(_ application: PolicyApplication, over generation: Int64) throws {
+  let done = application.generation == generation ? "in force already" : "applied"
+  Terminal.print(
+    "\(application.isApplied ? done : "pending"): policy generation \(application.generation),"
+      + " digest \(application.digest.short)")
+  try report(pending: application)
+}
+
 /// Names the shards that are not stamped yet, and ends with the exit code for that.
 func report(pending application: PolicyApplication) throws {
   for (shard, reason) in application.pending {

@@ -228,11 +228,7 @@ struct PolicyApplyCommand: AsyncParsableCommand {
       try limits.check(impact, later)
       let before = router.policyGeneration
       let application = try await router.apply(policy)
-      let done = application.generation == before ? "in force already" : "applied"
-      Terminal.print(
-        "\(application.isApplied ? done : "pending"): policy generation"
-          + " \(application.generation), digest \(application.digest.short)")
-      try report(pending: application)
+      try report(application, over: before)
     }
   }
 

@@ -88,11 +88,7 @@ struct TopologyApplyCommand: AsyncParsableCommand {
       try limits.check(impact, later)
       let before = router.policyGeneration
       let application = try await router.apply(change)
-      let done = application.generation == before ? "in force already" : "applied"
-      Terminal.print(
-        "\(application.isApplied ? done : "pending"): policy generation \(application.generation), digest"
-          + " \(application.digest.short)")
-      try report(pending: application)
+      try report(application, over: before)
     }
   }
 }
