@@ -210,6 +210,9 @@ private actor Migration {
   private var workDone = 0.0
   /// Of homes that did not have to be moved any more: that says nothing of the speed.
   private var workSaved = 0.0
+  /// Work a second, and when it was measured.
+  private var speed: Double?
+  private var measured = (seconds: 0.0, work: 0.0)
   /// What somebody else has in hand, or what failed for a while.
   private var later: [(move: PlannedMove, problem: RouterError?)] = []
   /// The least that a write has waited.
@@ -352,14 +355,23 @@ private actor Migration {
     }
   }
 
+  /// What was done in the last half minute or so counts most: disks and writers have not always as much to do.
+  private func measureSpeed() {
+    let seconds = progress.secondsWorked - measured.seconds
+    if seconds >= 2 {
+      let now = (workDone - measured.work) / seconds
+      speed = speed.map { $0 + (now - $0) * (1 - exp(-seconds / 30)) } ?? now
+      measured = (progress.secondsWorked, workDone)
+    }
+    guard let speed, speed > 0 else { return }
+    progress.secondsLeft = max(0, plan.size.work - workSaved - workDone) / speed
+  }
+
   private func tell() {
     let now = ContinuousClock.now
     if progress.state == .running { progress.secondsWorked += (now - since) / .seconds(1) }
     since = now
-    if workDone > 0 {
-      progress.secondsLeft =
-        max(0, plan.size.work - workSaved - workDone) * progress.secondsWorked / workDone
-    }
+    measureSpeed()
     wish = observe(progress)
   }
 }
