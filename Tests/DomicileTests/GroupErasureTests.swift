@@ -69,7 +69,7 @@ import Testing
       let group = router.key.owner(ofGroup: "family")
       _ = try await router.directory.beginErasure(
         group, dataClasses: dataClasses, continuing: nil, at: deployment.clock.now, by: .soon)
-      let pending = try await router.erase(ben, deadline: .seconds(1))
+      let pending = try await router.erase(ben, deadline: .seconds(4))
       #expect(!pending.isDone)
       deployment.clock.advance(by: .seconds(200))
       for _ in 1...3 {

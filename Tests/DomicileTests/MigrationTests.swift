@@ -248,6 +248,43 @@ import Testing
     }
   }
 
+  @Test func `it pauses where a write waits much longer than usual, for a second at most`() {
+    let usual = Duration.milliseconds(2)
+    #expect(Migration.pause(.milliseconds(2), least: usual) == nil)
+    #expect(Migration.pause(.milliseconds(19), least: usual) == nil)
+    #expect(Migration.pause(.milliseconds(30), least: usual) == .milliseconds(300))
+    #expect(Migration.pause(.seconds(3), least: usual) == .seconds(1))
+    // A disk that is always slow is no reason to wait.
+    #expect(Migration.pause(.milliseconds(90), least: .milliseconds(40)) == nil)
+  }
+
+  @Test func `batches are smaller where a freeze was long, and larger where it was short`() {
+    let moves = (0..<600).map { number in
+      PlannedMove(
+        alias: "\(number)", group: nil, dataClass: "messages", from: "a-1", to: "b-1", why: [],
+        conflict: nil, records: 1, bytes: 1)
+    }
+    var batches = PlannedBatches(moves)
+    #expect(batches.next()?.count == 64)
+    batches.adapt(to: .milliseconds(51))
+    #expect(batches.next()?.count == 32)
+    for _ in 0..<5 { batches.adapt(to: .milliseconds(51)) }
+    #expect(batches.next()?.count == 8)
+    batches.adapt(to: .milliseconds(30))
+    #expect(batches.next()?.count == 8)
+    for _ in 0..<9 { batches.adapt(to: .milliseconds(3)) }
+    #expect(batches.next()?.count == 256)
+    // What is left, and no more.
+    #expect(batches.next()?.count == 232)
+    #expect(batches.next() == nil)
+    // What is large goes alone.
+    let large = PlannedMove(
+      alias: "l", group: nil, dataClass: "messages", from: "a-1", to: "b-1", why: [],
+      conflict: nil, records: 1, bytes: 64 << 20)
+    var mixed = PlannedBatches([large] + moves)
+    #expect(mixed.next()?.count == 1)
+  }
+
   @Test(arguments: [
     ("22:00-06:00", true), ("00:00-24:00", true), ("09:30-17:15", true), ("22-6", false),
     ("22:00-22:00", false), ("25:00-06:00", false), ("24:00-06:00", false), ("", false),
@@ -266,12 +303,31 @@ import Testing
     #expect(hours == Array(0..<6) + [22, 23])
   }
 
+  @Test func `who can be nowhere keeps nobody else from being moved later`() async throws {
+    let deployment = try await deployed(users: 2)
+    try await deployment.withRouter { router in
+      try await router.admit(UserID("ada"), residence: "DE")
+      _ = try await router.apply(.europeansInGermany)
+      // Once looked for in vain, and then not looked for.
+      for _ in 0..<2 { #expect(try await router.migrateMisplaced() == nil) }
+      let drained = RegionFiles.europeansInGermany.replacing(
+        "mumbai: {country: IN,", in: "topology.yaml", with: "mumbai: {state: draining, country: IN,"
+      )
+      _ = try await router.apply(drained)
+      #expect(try await router.migrateMisplaced()?.moved == 2)
+      #expect(try await router.migrateMisplaced() == nil)
+      // The policy lets her stay again; then another wants her elsewhere.
+      _ = try await router.apply(.small)
+      #expect(try await router.migrateMisplaced() == nil)
+      try await router.user(UserID("ada")).put("x".utf8, key: "k", in: .inbox)
+    }
+  }
+
   @Test func `a router that is asked to moves by itself who should not stay`() async throws {
     let deployment = try await deployed(users: 2)
     try await deployment.withRouter({ $0.migrates = MigrationOptions() }) { router in
       try await router.apply(.americansInIreland)
-      var rounds = MaintenanceRounds()
-      await router.maintain(&rounds)
+      await router.migrateByItself()
       #expect(
         Set(try await router.locate(UserID("u0")).placements.map(\.region)) == ["dublin"])
       #expect(try await router.migrateMisplaced() == nil)

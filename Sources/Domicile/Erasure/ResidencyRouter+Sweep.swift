@@ -113,7 +113,6 @@ extension ResidencyRouter {
       await finishMoves()
       await tendLedger()
       rounds.nextErasures = .now + .seconds(60)
-      await migrateByItself()
       if let status = try? await status() { metrics.record(status) }
     }
   }

@@ -59,27 +59,37 @@ extension ResidencyRouter {
     options: MigrationOptions = MigrationOptions(),
     observe: @escaping @Sendable (MigrationProgress) -> MigrationWish = { _ in .run }
   ) async throws(RouterError) -> MigrationProgress? {
-    guard try await mayBeMisplaced() else { return nil }
+    guard let sign = try await misplacedSign(), fruitless.withLock({ $0 != sign }) else {
+      return nil
+    }
     var moves: [PlannedMove] = []
     let (header, _) = try await plan { if $0.to != nil { moves.append($0) } }
-    if moves.isEmpty { return nil }
+    if moves.isEmpty {
+      fruitless.withLock { $0 = sign }
+      return nil
+    }
     return try await migrate(
       MigrationPlan(header: header, moves: moves), options: options, observe: observe)
   }
 
-  /// Whether it pays to look at everybody.
-  private func mayBeMisplaced() async throws(RouterError) -> Bool {
+  /// What says that it pays to look at everybody; nil if it does not.
+  private func misplacedSign() async throws(RouterError) -> MisplacedSign? {
     let current = try await currentPolicy()
     return try routing {
-      if try !directory.shardsWithBarredHomes().isEmpty { return true }
-      let filled = Set(try directory.shards().filter { $0.placements > 0 }.map(\.name))
-      return current.policy.topology.shards.contains {
-        $0.state != .open && filled.contains($0.name)
+      let unsettled = try directory.shardsWithBarredHomes()
+      let drained = Set(
+        current.policy.topology.shards.filter { $0.state != .open }.map(\.name))
+      let homes = try directory.shards().filter {
+        $0.placements > 0 && (drained.contains($0.name) || unsettled.contains($0.name))
       }
+      if unsettled.isEmpty, homes.isEmpty { return nil }
+      return MisplacedSign(
+        generation: current.reference.generation, barred: try directory.barredHomes(),
+        homes: homes.reduce(into: [:]) { $0[$1.name] = $1.placements })
     }
   }
 
-  /// What maintenance does of it.
+  /// What a router does of it that is told to.
   func migrateByItself() async {
     guard let settings = options.migrates else { return }
     do throws(RouterError) {
@@ -197,8 +207,17 @@ extension ResidencyRouter {
   }
 }
 
+/// By what a router sees, without looking at everybody, that homes may not stay where they are. While it stays the same, and nobody
+/// could be moved, nobody is looked for.
+struct MisplacedSign: Sendable, Equatable {
+  let generation: Int64
+  let barred: [String: Int]
+  /// In shards where some are barred, or that are drained.
+  let homes: [String: Int64]
+}
+
 /// A plan being carried out.
-private actor Migration {
+actor Migration {
   private let router: ResidencyRouter
   private let plan: MigrationPlan
   private let settings: MigrationOptions
@@ -343,13 +362,17 @@ private actor Migration {
     return Double(progress.bytes) <= Double(limit) * progress.secondsWorked
   }
 
+  /// For how long to pause where a write waits so long, and has waited at least so long; nil if it is no longer than usual.
+  static func pause(_ wait: Duration, least: Duration) -> Duration? {
+    wait > .milliseconds(20) && wait > least * 5 ? min(wait * 10, .seconds(1)) : nil
+  }
+
   /// Pauses while those who write to the shards of a batch wait much longer than usual.
   private func giveWay(to batch: [PlannedMove]) async {
     for shard in Set(batch.flatMap { [$0.from, $0.to ?? $0.from] }).sorted() {
       guard let wait = await router.timeToWrite(shard: shard) else { continue }
       leastWait = min(leastWait ?? wait, wait)
-      guard wait > .milliseconds(20), wait > (leastWait ?? wait) * 5 else { continue }
-      let pause = min(wait * 10, .seconds(1))
+      guard let pause = Self.pause(wait, least: leastWait ?? wait) else { continue }
       try? await Task.sleep(for: pause)
       progress.secondsGivenWay += pause / .seconds(1)
     }

@@ -29,7 +29,8 @@ public struct MigrationPlan: Sendable {
         .invalidPlan, "The plan \(path) is empty. Make one by “domicile plan --out”.")
     }
     guard let header = try? Self.decoder.decode(MigrationHeader.self, from: first),
-      header.format == MigrationHeader.currentFormat
+      header.format == MigrationHeader.currentFormat,
+      header.id.wholeMatch(of: /[0-9a-f]{8}/) != nil
     else {
       throw RouterError(
         .invalidPlan,

@@ -27,7 +27,10 @@ public final class ResidencyRouter: Service, Sendable {
   let key: HashKey
   private let state: Mutex<State>
   private let ticker: Task<Void, Never>
-  private let maintenance = Mutex<Task<Void, Never>?>(nil)
+  /// When nobody could be moved who should not stay where they are.
+  let fruitless = Mutex<MisplacedSign?>(nil)
+  /// What goes on beside calls until the router is closed.
+  private let maintenance = Mutex<[Task<Void, Never>]>([])
 
   private struct State {
     var inForce: PolicyInForce
@@ -60,7 +63,7 @@ public final class ResidencyRouter: Service, Sendable {
 
   deinit {
     ticker.cancel()
-    maintenance.withLock { $0?.cancel() }
+    maintenance.withLock { tasks in tasks.forEach { $0.cancel() } }
   }
 
   // MARK: Opening and closing
@@ -187,12 +190,12 @@ public final class ResidencyRouter: Service, Sendable {
 
   /// Finishes the writes that wait and closes all files. Later calls answer ``RouterError/Code/closed``.
   public func close() async {
-    let running = maintenance.withLock { task in
-      defer { task = nil }
-      return task
+    let running = maintenance.withLock { tasks in
+      defer { tasks = [] }
+      return tasks
     }
-    running?.cancel()
-    await running?.value
+    for task in running { task.cancel() }
+    for task in running { await task.value }
     ticker.cancel()
     await noteRefusedWrites()
     await shards.close()
@@ -210,7 +213,14 @@ public final class ResidencyRouter: Service, Sendable {
         do { try await Task.sleep(for: interval) } catch { return }
       }
     }
-    maintenance.withLock { $0 = task }
+    // Beside it: a migration may take hours.
+    let migrating = Task.detached { [weak self] in
+      while !Task.isCancelled, self?.options.migrates != nil {
+        await self?.migrateByItself()
+        do { try await Task.sleep(for: .seconds(60)) } catch { return }
+      }
+    }
+    maintenance.withLock { $0 = [task, migrating] }
   }
 
   /// Runs until the service group shuts down, then closes.

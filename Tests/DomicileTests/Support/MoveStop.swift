@@ -56,6 +56,8 @@ struct MovingUser {
     try await deployment.withRouter(
       {
         $0.moveSettings.observe = { try await stop.reach($0) }
+        // On a busy machine a freeze that takes too long would add points to those that are counted.
+        $0.moveSettings.freezeBudget = .seconds(60)
         // Few are much, so that they are copied from file to file.
         $0.moveSettings.limits.records = 10
       }, body)
